@@ -1,0 +1,1 @@
+"""What we say and what became of it: templates, batches, messages, receipts, webhooks, conversations."""

@@ -1,0 +1,28 @@
+"""The rows of messaging: templates and senders, batches and their chunks and messages, webhook calls, conversations."""
+
+from messaging.models.batch import Attempt, Batch, Chunk, Message, Receipt, Waterfall
+from messaging.models.conversation import Conversation, Direction, Turn
+from messaging.models.heartbeat import Heartbeat
+from messaging.models.template import Sender, Template, TemplateVersion
+from messaging.models.webhook import CallState, ItemState, WebhookCall, WebhookEndpoint, WebhookItem
+
+__all__ = [
+    "Attempt",
+    "Batch",
+    "CallState",
+    "Chunk",
+    "Conversation",
+    "Direction",
+    "Heartbeat",
+    "ItemState",
+    "Message",
+    "Receipt",
+    "Sender",
+    "Template",
+    "TemplateVersion",
+    "Turn",
+    "Waterfall",
+    "WebhookCall",
+    "WebhookEndpoint",
+    "WebhookItem",
+]

@@ -1,0 +1,76 @@
+"""How a worker takes a row nobody else may work on: a conditional UPDATE that must hit exactly one row, a fence and a lease."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, models, transaction
+from django.db.models import F, Q, QuerySet
+
+from smsportal import clock
+
+
+class Claimable(models.Model):
+    """A row that is work. The fence grows with every claim, so that what an earlier owner still writes hits no row."""
+
+    owner = models.CharField(max_length=80, blank=True, editable=False)
+    fence = models.PositiveIntegerField(default=0, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on row `pk` until another claim raises its fence."""
+
+    pk: int
+    fence: int
+
+
+def me() -> str:
+    """This thread of this process of this host, as written into `owner`."""
+    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"[:80]
+
+
+def free() -> Q:
+    """Rows nobody holds, or whose holder let the lease run out."""
+    return Q(lease_until=None) | Q(lease_until__lt=clock.now())
+
+
+def claim(waiting: QuerySet[Any], lease_s: float, **changes: Any) -> Claim | None:
+    """Take the first row of `waiting`, or None when there is none to take.
+
+    `waiting` must hold only rows that may be taken now (state and `free()`), in the order they should be taken.
+    `changes` are further columns to set. On PostgreSQL rows another worker is taking are skipped; SQLite's
+    immediate transactions let one claimer in at a time.
+    """
+    with transaction.atomic():
+        rows = waiting
+        if connection.features.has_select_for_update_skip_locked:
+            rows = rows.select_for_update(skip_locked=True, of=("self",))
+        found = rows.values_list("pk", "fence").first()
+        if found is None:
+            return None
+        pk, fence = found
+        taken = waiting.model._default_manager.filter(pk=pk, fence=fence).update(
+            owner=me(), fence=F("fence") + 1, lease_until=clock.after(lease_s), **changes
+        )
+    return Claim(pk, fence + 1) if taken == 1 else None
+
+
+def let_go(model: type[models.Model], held: Claim, **changes: Any) -> bool:
+    """Give a claimed row back with `changes`. False when the claim was lost meanwhile: then nothing was written."""
+    return (
+        model._default_manager.filter(pk=held.pk, fence=held.fence).update(owner="", lease_until=None, **changes) == 1
+    )
+
+
+def renew(model: type[models.Model], held: Claim, lease_s: float) -> bool:
+    """Lengthen the lease. False when the claim was lost: stop working on the row."""
+    return model._default_manager.filter(pk=held.pk, fence=held.fence).update(lease_until=clock.after(lease_s)) == 1
