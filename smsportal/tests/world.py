@@ -1,11 +1,19 @@
-"""Plain makers for tests: one call makes one thing that works, with everything it needs."""
+"""Plain makers for tests: one call makes one thing that works, with everything it needs; and the twins to talk to."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+from django.conf import settings
+from django.test import Client
+
 from contacts.models import Contact, ContactList, PhoneNumber
+from smsportal import clock
 from smsportal.accounts.models import ProviderAccount, Unit, User
+from smsportal.providers import http
+from smsportal.sandbox.app import Twins
 
 
 def make_unit(name: str = "Registrar") -> Unit:
@@ -54,3 +62,21 @@ def make_contact(
     return Contact.objects.create(
         contact_list=contact_list, number=make_number(e164), first_name=first, last_name=last, **more
     )
+
+
+def post_to_portal(url: str, headers: dict[str, str], body: bytes) -> int:
+    """How the twins call the portal in tests: through Django's test client, so without a socket."""
+    if not url.startswith(settings.PUBLIC_URL):
+        raise ConnectionError(f"{url} is not an address of the portal")
+    path = url.removeprefix(settings.PUBLIC_URL)
+    return Client(raise_request_exception=False).post(path, body, content_type=headers["Content-Type"]).status_code
+
+
+@pytest.fixture
+def twin() -> Iterator[Twins]:
+    """The twins at http://twins.test, where `make_account` points. `twin.settle()` makes the calls they owe."""
+    from smsportal.tests.inprocess import TwinAdapter
+
+    twins = Twins(post_to_portal, clock.now)
+    with http.mounted("http://twins.test", TwinAdapter(twins)):
+        yield twins
