@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from itertools import islice
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from smsportal.providers.errors import Unable
 
@@ -290,9 +290,19 @@ class Provider(ABC):
         raise Unable(f"{self.title} shows no transcripts.")
 
 
-def pack(texts: Sequence[Outgoing], abilities: Abilities) -> Iterator[tuple[Outgoing, ...]]:
+class Worded(Protocol):
+    """Anything with a text for one person."""
+
+    @property
+    def text(self) -> str: ...
+
+
+W = TypeVar("W", bound=Worded)
+
+
+def pack(texts: Iterable[W], abilities: Abilities) -> Iterator[tuple[W, ...]]:
     """Cut texts into calls of at most `max_per_call`; where a call carries one text, equal texts go together."""
-    groups: dict[str, list[Outgoing]] = {}
+    groups: dict[str, list[W]] = {}
     for each in texts:
         groups.setdefault(each.text if abilities.shared_text else "", []).append(each)
     for group in groups.values():
