@@ -15,7 +15,7 @@ from typing import Any
 # "If Ocelot re-sends the event payload due to an error response, retries will use the same event Uuid" (Texting API);
 # how often and after how long is not documented. After the last wait the call is given up.
 RETRY_WAITS_S = (1, 5, 30, 120, 600)
-KEPT_CALLS = 2000
+KEPT_CALLS = 1000
 
 Deliver = Callable[[str, dict[str, str], bytes], int]
 
@@ -63,6 +63,11 @@ class Callbacks:
             else:
                 call.state = "nowhere to go"
         return call
+
+    def newest(self, most: int) -> list[Call]:
+        """The calls owed last, oldest first, at most `most` of them."""
+        with self._lock:
+            return list(self.log)[-most:]
 
     @property
     def waiting(self) -> int:

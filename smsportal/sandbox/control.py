@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from smsportal.sandbox import page
 from smsportal.sandbox.exchange import Answer, Refusal, Request, as_html, as_json
 from smsportal.sandbox.faults import KINDS, ROUTES
-from smsportal.sandbox.ocelot.fates import FATES, OWN_NUMBERS
+from smsportal.sandbox.ocelot.fates import FATES, OWN_NUMBERS, digits, e164
 from smsportal.sandbox.ocelot.shapes import SHAPES
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _state(twins: Twins) -> dict[str, Any]:
             "webhooks": ocelot.webhooks,
             "switches": ocelot.switches.as_json(),
             "faults": twins.faults.as_json(),
-            "callbacks": [each.as_json() for each in list(twins.callbacks.log)[-100:]],
+            "callbacks": [each.as_json() for each in twins.callbacks.newest(100)],
             "numbers": [each.phone for each in OWN_NUMBERS],
             "fates": {last: fate.title for last, fate in FATES.items()},
             "can_be": {"faults": KINDS, "routes": ROUTES, "send_shapes": list(SHAPES)},
@@ -84,7 +84,7 @@ def _refuse_strangers(request: Request) -> None:
 
 def _faults(twins: Twins, given: Any) -> None:
     """{"clear": true} · a fault, or {"faults": [fault, …]} · any switch by its name; all of these at once if wanted."""
-    given = dict(given)
+    given = {name: value for name, value in dict(given).items() if value != ""}  # fields left blank in the form
     if given.pop("clear", False):
         twins.faults.clear()
     for each in given.pop("faults", []):
@@ -109,20 +109,27 @@ def _webhooks(twins: Twins, given: Any) -> None:
 
 def _reply(twins: Twins, given: Any) -> None:
     """{"from": student's number, "to": our number, "text": …}; without `to` it is the number that texted them last."""
-    sent = [each["from"] for each in twins.ocelot.sent if each["to"] == given["from"]]
+    sender = _number(given["from"])
+    sent = [each["from"] for each in twins.ocelot.sent if each["e164"] == e164(sender)]
     to = given.get("to") or (sent[-1] if sent else OWN_NUMBERS[0].phone)
-    twins.ocelot.hooks.reply(sender=given["from"], to=to, text=given["text"])
+    twins.ocelot.hooks.reply(sender=sender, to=_number(to), text=str(given["text"]))
 
 
 def _opt(twins: Twins, given: Any) -> None:
     """{"number": …, "out": true or false}: staff opt somebody out or in at Ocelot."""
-    twins.ocelot.hooks.opt(given["number"], out=given.get("out", True) in (True, "true", "on", "1"))
+    twins.ocelot.hooks.opt(_number(given["number"]), out=given.get("out", True) in (True, "true", "on", "1"))
 
 
 def _campaign(twins: Twins, given: Any) -> None:
     """{"to": …, "text": …, "status": …, "error": …}: a campaign run at Ocelot texted somebody."""
     status, error = given.get("status", "delivered"), given.get("error", "")
-    twins.ocelot.hooks.campaign(given["to"], given["text"], status=status, error=error)
+    twins.ocelot.hooks.campaign(_number(given["to"]), str(given["text"]), status=status, error=error)
+
+
+def _number(given: Any) -> str:
+    if len(digits(str(given))) != 10:
+        raise ValueError(f"{given} is not a US number.")
+    return str(given)
 
 
 def _reset(twins: Twins, given: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,8 @@ class Request:
             raise Refusal(400, f"Unexpected token in JSON: {wrong}") from wrong
 
     def form(self) -> dict[str, str]:
-        """The fields of an HTML form, the last value of each."""
-        return {
-            name: values[-1] for name, values in parse_qs(self.body.decode("utf-8", "replace")).items() if values[-1]
-        }
+        """The fields of an HTML form."""
+        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
 @dataclass(frozen=True, slots=True)
