@@ -140,6 +140,7 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "smsportal" / "static"]
 STATIC_ROOT = BASE_DIR / "static-collected"
 WHITENOISE_USE_FINDERS = True  # no collectstatic step: the files of the installed packages are served where they lie
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
@@ -168,15 +169,15 @@ REST_KNOX = {
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "smsportal.api.BearerToken",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["smsportal.api.MayDoThis"],
     "DEFAULT_PAGINATION_CLASS": "smsportal.api.Pages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["smsportal.api.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "smsportal.api.schema.CallSchema",
     "EXCEPTION_HANDLER": "smsportal.api.as_problem",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -190,6 +191,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "smsportal.api.schema.declare_problems",
+    ],
 }
 
 # --- Celery: tasks are only doorbells, so losing or doubling one is harmless -----------------------------------------
@@ -201,6 +206,8 @@ CELERY_TASK_SOFT_TIME_LIMIT = 60
 CELERY_TASK_TIME_LIMIT = 90
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "doorbell"
+CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum" if CELERY_BROKER_URL.startswith("amqp") else "classic"
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat-schedule")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_DETECT_QUORUM_QUEUES = True
 CELERY_BROKER_TRANSPORT_OPTIONS = (
@@ -220,8 +227,12 @@ UNFOLD = {
     "SITE_TITLE": "SMS portal",
     "SITE_HEADER": "SMS portal",
     "SITE_SYMBOL": "sms",
+    "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "smsportal.navigation.sidebar"},
     "ENVIRONMENT": "smsportal.navigation.environment",
+    "GLOBAL_CALLBACK": "smsportal.navigation.everywhere",
+    "DASHBOARD_CALLBACK": "messaging.admin.dashboard.fill",
+    "STYLES": ["smsportal.navigation.stylesheet"],
 }

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
 
-from contacts.models import PhoneNumber
+from contacts.models import Contact, PhoneNumber
 from messaging.models.batch import Message
 from messaging.models.webhook import WebhookItem
-from smsportal.accounts.models import ProviderAccount
+from smsportal.accounts.models import OwnedQuerySet, ProviderAccount, Unit, User
 from smsportal.rows import Row
+
+
+class ConversationQuerySet(OwnedQuerySet):
+    """Conversations, seen by the units that wrote to the person or keep them in a list."""
+
+    def visible_to(self, user: User | AnonymousUser) -> ConversationQuerySet:
+        if user.has_perm("accounts.see_all_units"):
+            return self
+        units = user.units.all() if isinstance(user, User) else Unit.objects.none()
+        written = Message.objects.filter(
+            number=OuterRef("number"), batch__account=OuterRef("account"), batch__unit__in=units
+        )
+        kept = Contact.objects.filter(
+            number=OuterRef("number"), contact_list__account=OuterRef("account"), contact_list__unit__in=units
+        )
+        return self.filter(Q(Exists(written)) | Q(Exists(kept)))
 
 
 class Conversation(Row):
@@ -19,6 +37,8 @@ class Conversation(Row):
     needs_attention = models.BooleanField(default=False)
     last_text = models.CharField(max_length=300, blank=True)
     last_at = models.DateTimeField(null=True, db_index=True)
+
+    objects = ConversationQuerySet.as_manager()
 
     class Meta:
         ordering = ["-last_at", "-id"]

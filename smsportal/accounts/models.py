@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser
@@ -57,6 +58,7 @@ class OwnedQuerySet(models.QuerySet[Any]):
 class ApiToken(AbstractAuthToken):
     """A bearer token of a program: only its hash is stored. `scopes` like `lists:read`, or `all`."""
 
+    uuid = models.UUIDField("id", default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=120)
     scopes = models.JSONField(default=list)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -1,0 +1,56 @@
+"""The staff groups and what each may do: one table, written into the database by messaging/migrations/0002_groups.py."""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+def _may(*names: str) -> frozenset[str]:
+    """`"contacts view+change contact"` as full permission names."""
+    found: set[str] = set()
+    for line in names:
+        app, actions, models = line.split(" ", 2)
+        found |= {f"{app}.{action}_{model}" for action in actions.split("+") for model in models.split()}
+    return frozenset(found)
+
+
+_VIEWER: Final = _may(
+    "accounts view provideraccount unit",
+    "contacts view contactlist schemafield tag contact phonenumber consentevent import importrow syncrun",
+    "messaging view template templateversion sender batch message receipt conversation turn",
+)
+_RECORDS_OPT_OUTS: Final = _may("contacts add consentevent")
+
+# A person may be in several groups. Who manages people and accounts sends nothing by that alone, and nobody approves
+# their own batch, whatever groups they are in (messaging.controls).
+GROUPS: Final[dict[str, frozenset[str]]] = {
+    "Viewer": _VIEWER,
+    "List manager": _VIEWER
+    | _RECORDS_OPT_OUTS
+    | _may(
+        "contacts add+change+delete contactlist schemafield tag contact",
+        "contacts add+change import",
+        "contacts change importrow phonenumber",
+        "contacts add+change syncrun",
+        "contacts import+sync contactlist",
+    ),
+    "Sender": _VIEWER
+    | _RECORDS_OPT_OUTS
+    | _may(
+        "messaging add+change template",
+        "messaging add+change+send batch",
+        "messaging change conversation sender",
+    ),
+    "Approver": _VIEWER | _RECORDS_OPT_OUTS | _may("messaging approve batch"),
+    "Administrator": _may(
+        "accounts add+change+view user unit",
+        "accounts add+delete+view apitoken",
+        "accounts add+change+view+check provideraccount",
+        "accounts see_all units",
+        "auth view group",
+        "messaging view+change sender",
+        "messaging add+change+delete+view webhookendpoint",
+        "messaging view+replay webhookcall",
+        "messaging view webhookitem heartbeat attempt",
+    ),
+}

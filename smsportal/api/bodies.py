@@ -1,0 +1,71 @@
+"""What a request body must be: JSON that both databases can store, with known fields only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any, Final
+
+from django.http import HttpRequest
+from rest_framework import serializers
+from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.parsers import JSONParser
+
+_DEPTH: Final = 30
+
+
+class StrictJSONParser(JSONParser):
+    """JSON without NUL or half characters (PostgreSQL stores neither), nested no deeper than anything needs."""
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        # The framework reads the request past DATA_UPLOAD_MAX_MEMORY_SIZE; Django's own `body` minds it.
+        raw = stream.body if isinstance(stream, HttpRequest) else stream.read()
+        try:
+            parsed = super().parse(BytesIO(raw), media_type, parser_context)
+        except RecursionError as deep:
+            raise ParseError("The JSON is nested too deeply.") from deep
+        _refuse_unstorable(parsed, _DEPTH)
+        return parsed
+
+
+def _refuse_unstorable(value: object, depth: int) -> None:
+    if depth == 0:
+        raise ParseError("The JSON is nested too deeply.")
+    if isinstance(value, str):
+        _refuse_unstorable_text(value)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_unstorable_text(key)
+            _refuse_unstorable(item, depth - 1)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_unstorable(item, depth - 1)
+
+
+def _refuse_unstorable_text(text: str) -> None:
+    if text.isascii():
+        if "\0" in text:
+            raise ParseError("The JSON contains a NUL character (\\u0000), which cannot be stored.")
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as half:
+        raise ParseError("The JSON contains half of a surrogate pair, which is no character.") from half
+    if "\0" in text:
+        raise ParseError("The JSON contains a NUL character (\\u0000), which cannot be stored.")
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """A body in which every field is known and writable; others are refused by name instead of being ignored."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            fields = self.fields
+            wrong = {
+                name: ["The portal sets this field; leave it out." if name in fields else "There is no such field."]
+                for name in data
+                if name not in fields or fields[name].read_only
+            }
+            if wrong:
+                raise ValidationError(wrong)
+        return super().to_internal_value(data)
