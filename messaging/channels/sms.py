@@ -46,10 +46,15 @@ def count(text: str) -> int:
     return measure(text).segments
 
 
+def culprits(text: str) -> tuple[str, ...]:
+    """The characters, each once, that force `text` to UCS-2 and so to much shorter segments."""
+    return tuple(dict.fromkeys(_foreign.findall(text))) if _not_basic(text) else ()
+
+
 def measure(text: str) -> Segments:
     """Encoding, segments and units of `text`, exactly as a handset is sent it."""
-    culprits = tuple(dict.fromkeys(_foreign.findall(text)))
-    if culprits:
+    foreign = culprits(text)
+    if foreign:
         sizes = [2 if ord(character) > 0xFFFF else 1 for character in text]
         alone, joined, encoding = UNITS_ALONE, UNITS_JOINED, "UCS-2"
     else:
@@ -58,7 +63,7 @@ def measure(text: str) -> Segments:
         alone, joined, encoding = SEPTETS_ALONE, SEPTETS_JOINED, "GSM-7"
     units = sum(sizes)
     segments = min(units, 1) if units <= alone else _filled(sizes, joined)
-    return Segments(encoding, segments, len(text), units, culprits)
+    return Segments(encoding, segments, len(text), units, foreign)
 
 
 def _filled(sizes: Iterable[int], room: int) -> int:

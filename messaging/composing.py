@@ -1,0 +1,127 @@
+"""④ Turns a started batch into messages: each number of its lists once, ready, held for its hour or left out with a reason.
+
+Page by page, one short transaction each. A page writes its messages, their chunks, the cursor and the counts together,
+so a kill anywhere loses nothing, doubles nobody, and the sum over all states is the number of recipients at any commit.
+
+Next: messaging/sending.py
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+
+from messaging.audience import Audience, Page, Person, abilities_of
+from messaging.models import Batch, Chunk, Message, Waterfall
+from messaging.previewing import Preview, Sample, no_one, opens_at, pour, preview, snapshot
+from messaging.statuses import BatchState, MessageState, Reason
+from smsportal import clock
+from smsportal.accounts.models import ProviderAccount
+from smsportal.claims import Claim, claim, free, let_go
+from smsportal.providers.base import Abilities, pack
+
+__all__ = ["Preview", "Sample", "expand", "next_batch", "preview", "snapshot"]
+
+log = logging.getLogger(__name__)
+
+LEASE_S: Final = 180  # many times what a page takes; every page renews it
+
+
+def next_batch() -> Claim | None:
+    """Claim the next started batch whose time has come, or None."""
+    due = Q(send_at=None) | Q(send_at__lte=clock.now())
+    return claim(Batch.objects.filter(free(), due, state=BatchState.EXPANDING).order_by("id"), LEASE_S)
+
+
+def expand(held: Claim) -> None:
+    """Write the messages of a claimed batch from where it was left, then set it running.
+
+    Stops without a word when the batch was paused or cancelled or the claim was lost: what is written stands, and
+    whoever claims it next goes on behind it. A batch whose lists changed since it was approved goes back to draft.
+    """
+    batch = Batch.objects.select_related("account", "unit").get(pk=held.pk)
+    untouched = batch.expanded_to == 0
+    if untouched and batch.snapshot and snapshot(batch) != batch.snapshot:
+        _give_back(held)
+        return
+    waterfall = no_one() if untouched or batch.waterfall is None else batch.waterfall
+    opens, abilities = opens_at(batch), per_call(batch.account)
+    for page in Audience(batch).pages(after=batch.expanded_to):
+        waterfall = pour(waterfall, page.people, page.contacts, held=opens is not None)
+        if not _write(held, page, waterfall, abilities, opens):
+            let_go(Batch, held)
+            return
+    _mine(held).update(state=BatchState.RUNNING, owner="", lease_until=None, updated_at=clock.now())
+
+
+def per_call(account: ProviderAccount) -> Abilities:
+    """The provider's abilities, with the size of a call cut to what the account was found to take."""
+    abilities = abilities_of(account)
+    return replace(abilities, max_per_call=min(abilities.max_per_call, account.max_per_call or abilities.max_per_call))
+
+
+def _mine(held: Claim) -> QuerySet[Batch]:
+    return Batch.objects.filter(pk=held.pk, fence=held.fence, state=BatchState.EXPANDING)
+
+
+def _write(held: Claim, page: Page, waterfall: Waterfall, abilities: Abilities, opens: datetime | None) -> bool:
+    """One page in one transaction. False when the batch is no longer ours to write: then nothing was written."""
+    with transaction.atomic():
+        # The batch's row first: whoever pauses or cancels waits for this page, or this page finds it done.
+        taken = _mine(held).update(
+            expanded_to=page.last,
+            recipients=F("recipients") + len(page.people),
+            waterfall=waterfall,
+            lease_until=clock.after(LEASE_S),
+            updated_at=clock.now(),
+        )
+        if taken:
+            Message.objects.bulk_create(_messages(held.pk, page.people, abilities, opens), batch_size=500)
+    return bool(taken)
+
+
+def _messages(batch: int, people: list[Person], abilities: Abilities, opens: datetime | None) -> Iterator[Message]:
+    """The rows of a page: those to be sent in chunks of one call each, then those left out."""
+    calls = list(pack([person for person in people if not person.reason], abilities))
+    chunks = Chunk.objects.bulk_create(Chunk(batch_id=batch, size=len(call), not_before=opens) for call in calls)
+    state, reason = (MessageState.HELD, Reason.QUIET_HOURS) if opens else (MessageState.READY, Reason.NONE)
+    for chunk, call in zip(chunks, calls, strict=True):
+        for person in call:
+            yield _message(batch, person, chunk.pk, state, reason)
+    for person in people:
+        if person.reason:
+            yield _message(batch, person, None, MessageState.SKIPPED, person.reason)
+
+
+def _message(batch: int, person: Person, chunk: int | None, state: str, reason: str) -> Message:
+    return Message(
+        batch_id=batch,
+        chunk_id=chunk,
+        contact_id=person.contact,
+        number_id=person.number,
+        text=person.text,
+        segments=person.segments,
+        state=state,
+        reason=reason,
+    )
+
+
+def _give_back(held: Claim) -> None:
+    """Void an approval that no longer says what would be sent; a person must look again."""
+    voided = _mine(held).update(
+        state=BatchState.DRAFT,
+        snapshot="",
+        started_at=None,
+        owner="",
+        lease_until=None,
+        problem="The lists changed after the batch was approved. Look at the preview and submit it again.",
+        updated_at=clock.now(),
+    )
+    if voided:
+        log.warning("Batch %s goes back to draft: its audience is not the one approved", held.pk)
