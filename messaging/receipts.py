@@ -1,0 +1,286 @@
+"""What delivery receipts do to messages: all receipts of a call in a handful of statements, whatever their order.
+
+A receipt finds its message by our reference, else by the provider's id, else by the address of a single attempt; only
+among the messages of the account that was called. News of the current attempt joins what is known of the delivery.
+News of an earlier attempt never makes it look worse; when it says that the earlier one went out too, that is an
+incident and is marked as one.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import InterfaceError, OperationalError, transaction
+
+from contacts.models import ConsentSource
+from messaging import effects, outcomes
+from messaging.effects import News
+from messaging.models import Chunk, ItemState, Message, Receipt
+from messaging.statuses import DELIVERY_WORDS, Known, MessageState, join
+from smsportal import clock
+from smsportal.providers.base import Delivery
+from smsportal.sql import update_each
+from smsportal.text import clean
+
+log = logging.getLogger(__name__)
+
+# Reports that tell why a text did not arrive; the worst of them gives the message its error.
+TROUBLE: Final = frozenset({Delivery.TEMPORARY_FAILURE, Delivery.UNCONFIRMED, Delivery.FAILED})
+SEEN_BY_PERSON: Final = Delivery.DELIVERED
+# About to be sent, for the first time or again: `attempt` counts what was tried before.
+WAITING: Final = (MessageState.HELD, MessageState.READY, MessageState.CLAIMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The message a receipt is about, and which attempt of it."""
+
+    message_id: int
+    attempt: int
+    number_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    pk: int
+    uuid: uuid.UUID
+    attempt: int
+    number_id: int
+    batch_id: int
+    remote_id: str
+
+
+def hear_receipts(account_id: int, news: Sequence[News]) -> None:
+    """Apply receipts; when the whole lot fails, each by itself, so that a bad one leaves the others alone."""
+    if not news:
+        return
+    matched = _match(account_id, news)
+    _suppress_blocked(matched)
+    said = {id(each): len(each.changes) for each in news}
+    try:
+        with transaction.atomic():
+            _apply(matched)
+            effects.keep(news)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away or in a deadlock: the whole call is read again
+    except Exception:
+        log.exception("A call with %s receipts failed as a whole; they are applied one by one", len(news))
+        found = {id(each): match for each, match in matched}
+        for each in news:
+            del each.changes[said[id(each)] :]
+        effects.one_by_one(news, lambda each: _apply([(each, found[id(each)])]))
+
+
+# --- whose receipt it is ---------------------------------------------------------------------------------------------
+def _match(account_id: int, news: Sequence[News]) -> list[tuple[News, Match | None]]:
+    ours = Message.objects.filter(batch__account=account_id)
+    references = {id(each): _reference(each.event.reference) for each in news}
+    uuids = {reference[0] for reference in references.values() if reference}
+    by_uuid = {each.uuid: each for each in _candidates(ours.filter(uuid__in=uuids))} if uuids else {}
+
+    def referred(each: News) -> _Candidate | None:
+        reference = references[id(each)]
+        return by_uuid.get(reference[0]) if reference else None
+
+    remote_ids = {clean(each.event.remote_id, 120) for each in news if not referred(each)} - {""}
+    by_remote = (
+        {each.remote_id: each for each in _candidates(ours.filter(remote_id__in=remote_ids))} if remote_ids else {}
+    )
+    pairs: list[tuple[News, Match | None]] = []
+    for each in news:
+        found = referred(each) or by_remote.get(clean(each.event.remote_id, 120)) or _only_text(account_id, each)
+        reference = references[id(each)]
+        attempt = reference[1] if reference and found is not None and found.uuid == reference[0] else None
+        pairs.append((each, _checked(each, found, attempt)))
+    return pairs
+
+
+def _candidates(messages: Iterable[Message]) -> list[_Candidate]:
+    columns = ("pk", "uuid", "attempt", "number_id", "batch_id", "remote_id")
+    return [_Candidate(*row) for row in messages.values_list(*columns)]  # type: ignore[attr-defined]
+
+
+def _reference(text: str) -> tuple[uuid.UUID, int | None] | None:
+    """Our reference taken apart, or None when it is not one of ours."""
+    name, _, number = text.partition(".")
+    try:
+        return uuid.UUID(name), int(number[:5]) if number.isascii() and number.isdecimal() else None
+    except ValueError:
+        return None
+
+
+def _only_text(account_id: int, news: News) -> _Candidate | None:
+    """The message of the attempt whose own address was called, when that attempt had only one."""
+    if news.chunk_id is None or news.event.reference:
+        return None
+    texts = _candidates(Message.objects.filter(batch__account=account_id, chunk=news.chunk_id)[:2])
+    return texts[0] if len(texts) == 1 else None
+
+
+def _checked(news: News, found: _Candidate | None, attempt: int | None) -> Match | None:
+    if found is None:
+        news.unmatched("No message of this account has this reference or id.")
+        return None
+    if news.batch_id is not None and news.batch_id != found.batch_id:
+        # An attempt's address may speak of its own batch only: it is known to whoever saw that one call.
+        news.unmatched("It came to the address of another batch.", again=False)
+        return None
+    if attempt is not None and attempt > found.attempt:
+        news.unmatched(f"It reports attempt {attempt}, but only {found.attempt} were made.")
+        return None
+    if not (attempt or found.attempt):
+        news.unmatched("Nothing of this message was sent yet.")
+        return None
+    return Match(found.pk, attempt or found.attempt, found.number_id)
+
+
+# --- what it does ----------------------------------------------------------------------------------------------------
+def _suppress_blocked(matched: Sequence[tuple[News, Match | None]]) -> None:
+    """A recipient whose carrier says that they block us has opted out. Committed first: see `messaging.effects`."""
+    for news, match in matched:
+        if match is not None and news.event.blocked_by_person:
+            with transaction.atomic():
+                effects.opt_out(news, effects.locked(match.number_id), ConsentSource.CARRIER)
+
+
+def _apply(matched: Sequence[tuple[News, Match | None]]) -> None:
+    """Write receipts, deliveries, errors, evidence and states. The fates are set on the items, not yet stored."""
+    by_message: defaultdict[int, list[tuple[News, Match]]] = defaultdict(list)
+    for news, match in matched:
+        if match is None:
+            continue
+        news.item.message_id, news.item.number_id = match.message_id, match.number_id
+        if news.event.delivery is Delivery.NONE:
+            news.fate(ItemState.UNRECOGNISED, news.event.problem or f"Unknown status “{news.event.status[:80]}”.")
+        else:
+            by_message[match.message_id].append((news, match))
+    # Locked in one order, so that two workers wait for each other instead of deadlocking. SQLite has one writer.
+    rows = list(Message.objects.select_for_update().filter(pk__in=by_message).order_by("pk"))
+    for gone in by_message.keys() - {row.pk for row in rows}:
+        for news, _ in by_message[gone]:
+            news.item.message_id = None
+            news.unmatched("Its message was removed.", again=False)
+    told = _told(rows)
+    changed: list[Message] = []
+    fresh: list[Receipt] = []
+    for row in rows:
+        before = _columns(row)
+        new = [receipt for pair in by_message[row.pk] if (receipt := _tell(told[row.pk], row, *pair))]
+        _join(row, by_message[row.pk], told[row.pk])
+        for news, _ in by_message[row.pk]:
+            news.fate(ItemState.APPLIED)
+        if new or _columns(row) != before:
+            changed.append(row)
+            fresh += new
+    Receipt.objects.bulk_create(fresh)
+    now = clock.now()
+    update_each(
+        Message,
+        [
+            "delivery", "reported_failed", "reported_delivered", "double_send",
+            "error_code", "error_text", "remote_id", "evidence", "state", "reason", "updated_at",
+        ],
+        [(row.pk, *_columns(row), now) for row in changed],
+        # Only ever upwards, even if the lock above is one day forgotten.
+        where="messaging_message.delivery <= new.c0",
+    )  # fmt: skip
+    _prove({row.chunk_id for row in rows if row.state == MessageState.UNKNOWN and row.chunk_id is not None})
+
+
+def _columns(row: Message) -> tuple[object, ...]:
+    return (
+        row.delivery,
+        row.reported_failed,
+        row.reported_delivered,
+        row.double_send,
+        row.error_code,
+        row.error_text,
+        row.remote_id,
+        row.evidence,
+        row.state,
+        row.reason,
+    )
+
+
+def _told(rows: Sequence[Message]) -> defaultdict[int, list[Receipt]]:
+    """What was reported of these messages before."""
+    told: defaultdict[int, list[Receipt]] = defaultdict(list)
+    for receipt in Receipt.objects.filter(message__in=rows):
+        told[receipt.message_id].append(receipt)
+    return told
+
+
+def _tell(told: list[Receipt], row: Message, news: News, match: Match) -> Receipt | None:
+    """Add the receipt to what was told, or None when the same was told before (a replay)."""
+    event = news.event
+    receipt = Receipt(
+        message=row,
+        attempt=match.attempt,
+        source="webhook",
+        delivery=event.delivery,
+        status=clean(event.status, 100),
+        error_code=clean(event.error_code, 100),
+        error_text=clean(event.error_text, 500),
+        at=news.at() or news.received_at,
+    )
+    if _what(receipt) in {_what(each) for each in told}:
+        return None
+    told.append(receipt)
+    return receipt
+
+
+def _what(receipt: Receipt) -> tuple[int, str, int, str, str]:
+    return (receipt.attempt, receipt.source, receipt.delivery, receipt.status, receipt.error_code)
+
+
+def _join(row: Message, pairs: Sequence[tuple[News, Match]], told: Sequence[Receipt]) -> None:
+    """Join the news into the row. Depends on what was told, not on the order it was told in."""
+    for news, match in pairs:
+        rank = news.event.delivery
+        if row.state in WAITING and _went_out(told, match.attempt):
+            # It was to be sent again, and need not be. The row is locked, so no intent can hold it.
+            row.state, row.reason, row.evidence = MessageState.ACCEPTED, "", "receipt"
+            news.changes.append("not sent again")
+        current = match.attempt == row.attempt and row.state not in WAITING
+        if current or rank >= SEEN_BY_PERSON:
+            known = join(Known(Delivery(row.delivery), row.reported_failed, row.reported_delivered), rank)
+            if known.rank != row.delivery:
+                news.changes.append(f"{DELIVERY_WORDS[row.delivery]} → {DELIVERY_WORDS[known.rank]}")
+            row.delivery, row.reported_failed, row.reported_delivered = known.rank, known.failed, known.delivered
+        if current:
+            row.remote_id = row.remote_id or clean(news.event.remote_id, 120)
+            if row.state == MessageState.ACCEPTED and row.evidence == "inference":
+                row.evidence = "receipt"
+    if row.state not in WAITING:
+        _see_doubles(row, pairs, told)
+        trouble = [each for each in told if each.attempt == row.attempt and each.delivery in TROUBLE]
+        if trouble:
+            worst = max(trouble, key=lambda each: (each.delivery, each.error_code, each.error_text))
+            row.error_code, row.error_text = worst.error_code, worst.error_text
+
+
+def _went_out(told: Iterable[Receipt], attempt: int) -> bool:
+    """Whether the reports of an attempt, taken together, say that it left and has not failed."""
+    rank = max((each.delivery for each in told if each.attempt == attempt), default=Delivery.NONE)
+    return rank not in (Delivery.NONE, Delivery.FAILED)
+
+
+def _see_doubles(row: Message, pairs: Sequence[tuple[News, Match]], told: Sequence[Receipt]) -> None:
+    """An earlier attempt that went out as well is an incident: the person may have the text twice."""
+    earlier = {each.attempt for each in told if each.attempt < row.attempt}
+    doubled = any(_went_out(told, attempt) for attempt in earlier)
+    if doubled and not row.double_send:
+        pairs[-1][0].changes.append("sent twice")
+        log.error("Message %s went out in more than one of its %s attempts", row.uuid, row.attempt)
+    row.double_send = doubled
+
+
+def _prove(chunk_ids: Iterable[int]) -> None:
+    """Receipts are evidence: what was unknown is accepted now, and with it what was accepted as one with it."""
+    for chunk in Chunk.objects.filter(pk__in=list(chunk_ids)).select_related("batch__account").order_by("pk"):
+        outcomes.believe_receipts(chunk)
