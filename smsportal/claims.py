@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,9 @@ def claim(waiting: QuerySet[Any], lease_s: float, **changes: Any) -> Claim | Non
     `changes` are further columns to set. On PostgreSQL rows another worker is taking are skipped; SQLite's
     immediate transactions let one claimer in at a time.
     """
+    # A look before the leap: idle workers that poll must not queue for SQLite's one write lock.
+    if not waiting.exists():
+        return None
     with transaction.atomic():
         rows = waiting
         if connection.features.has_select_for_update_skip_locked:
@@ -62,6 +66,18 @@ def claim(waiting: QuerySet[Any], lease_s: float, **changes: Any) -> Claim | Non
             owner=me(), fence=F("fence") + 1, lease_until=clock.after(lease_s), **changes
         )
     return Claim(pk, fence + 1) if taken == 1 else None
+
+
+def lock_shared(model: type[models.Model], ids: Iterable[int]) -> None:
+    """Keep others from changing these rows until the transaction ends; any number of readers may hold them.
+
+    On PostgreSQL the rows are locked FOR SHARE in id order, so that two lockers cannot wait for each other, and the
+    next statement reads what is committed by then. SQLite's immediate transactions need nothing.
+    """
+    if connection.vendor == "postgresql":
+        table = connection.ops.quote_name(model._meta.db_table)
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT id FROM {table} WHERE id = ANY(%s) ORDER BY id FOR SHARE", [list(ids)])  # noqa: S608
 
 
 def let_go(model: type[models.Model], held: Claim, **changes: Any) -> bool:

@@ -5,27 +5,41 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from functools import partial
+from functools import cache, partial
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.db import transaction
 
+if TYPE_CHECKING:
+    from celery import Celery
+
+TASK: Final = "smsportal.drain"
 log = logging.getLogger(__name__)
 bells: defaultdict[str, threading.Event] = defaultdict(threading.Event)
 
 
+@cache
+def celery_app() -> Celery:
+    """The Celery application of this process. Imported late: embedded processes never load Celery."""
+    from celery import Celery
+
+    app = Celery("smsportal")
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    return app
+
+
 def ring(lane: str) -> None:
     """Say that `lane` has work, after the current transaction has committed."""
-    transaction.on_commit(partial(_ring_now, lane), robust=True)
+    transaction.on_commit(partial(ring_now, lane), robust=True)
 
 
-def _ring_now(lane: str) -> None:
+def ring_now(lane: str) -> None:
+    """Say so at once. Losing it is harmless: the sweeper finds the work by itself."""
     if settings.DOORBELL == "celery":
-        from celery import current_app
-
         try:
-            current_app.send_task("messaging.tasks.drain", args=[lane], retry=False)
-        except Exception as gone:  # the sweeper finds the work without the broker
+            celery_app().send_task(TASK, args=[lane], retry=False)
+        except Exception as gone:
             log.warning("The doorbell for %s did not reach the broker: %s", lane, gone)
     else:
         bells[lane].set()

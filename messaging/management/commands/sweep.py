@@ -1,0 +1,18 @@
+"""One sweep by hand, or from cron where no worker runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from messaging import tasks
+
+
+class Command(BaseCommand):
+    help = "Settle what was left behind: expired leases, finished batches, unmatched receipts, open circuits."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for name, count in asdict(tasks.sweep()).items():
+            self.stdout.write(f"{name:10} {count}")
