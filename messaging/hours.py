@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -33,7 +33,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def opens_at(now: datetime, *, zone: str, quiet: str) -> datetime | None:
-    """None when `now` is outside the quiet hours of `zone`, else the moment they end, in the zone's time.
+    """None when `now` is outside the quiet hours of `zone`, else the moment they end, in UTC.
 
     The wall clock of the zone decides, so days on which it is set forward or back are right: the moment given is
     never inside the window. Raises Wrong for a window or a zone that is not understood.
@@ -49,7 +49,7 @@ def opens_at(now: datetime, *, zone: str, quiet: str) -> datetime | None:
     end = datetime.combine(day, ends, tzinfo=local.tzinfo)
     # An end the clock skips (02:30 on the day it springs forward) is read with the offset before: half an hour late
     # rather than early. One that comes twice is its first, unless that has passed.
-    return end if end.timestamp() > now.timestamp() else end.replace(fold=1)
+    return (end if end.timestamp() > now.timestamp() else end.replace(fold=1)).astimezone(UTC)
 
 
 def _inside(at: time, begins: time, ends: time) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
@@ -105,7 +106,7 @@ def survey(batch: Batch) -> tuple[Preview, str]:
         digest.update(_lines(page.people))
         for person in page.people:
             found.note(person)
-    warnings = [*_about_text(batch), *found.warnings(), *_about_hours(opens, waterfall["quiet_hours"])]
+    warnings = [*_about_text(batch), *found.warnings(), *_about_hours(batch, opens, waterfall["quiet_hours"])]
     return Preview(waterfall, found.samples(), found.segments(), warnings), digest.hexdigest()
 
 
@@ -206,6 +207,7 @@ def _about_text(batch: Batch) -> Iterator[str]:
         yield "Carriers may block texts in capital letters."
 
 
-def _about_hours(opens: datetime | None, held: int) -> Iterator[str]:
+def _about_hours(batch: Batch, opens: datetime | None, held: int) -> Iterator[str]:
     if opens is not None and held:
-        yield f"{_texts(held)} held back until the quiet hours end: {opens:%d %B, %H:%M %Z}."
+        there = opens.astimezone(ZoneInfo(batch.unit.time_zone))
+        yield f"{_texts(held)} held back until the quiet hours end: {there:%d %B, %H:%M %Z}."
