@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
 
 from contacts.models.lists import ContactList
-from smsportal.accounts.models import OwnedQuerySet
+from smsportal.accounts.models import OwnedQuerySet, User
 from smsportal.claims import Claimable
 from smsportal.rows import Row
 
@@ -30,6 +31,16 @@ class RowState(models.TextChoices):
     SAME = "same", "Already in the list"
     REFUSED = "refused", "Has errors"
     DUPLICATE = "duplicate", "Repeats an earlier row"
+
+
+class ImportManager(models.Manager["Import"]):
+    """Imports without their content, which may be 20 MB: it is read when it is asked for."""
+
+    def get_queryset(self) -> OwnedQuerySet:
+        return OwnedQuerySet(self.model, using=self._db).defer("content")
+
+    def visible_to(self, user: User | AnonymousUser) -> OwnedQuerySet:
+        return self.get_queryset().visible_to(user)
 
 
 class Import(Row, Claimable):
@@ -56,7 +67,7 @@ class Import(Row, Claimable):
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False)
     applied_at = models.DateTimeField(null=True, editable=False)
 
-    objects = OwnedQuerySet.as_manager()
+    objects = ImportManager()
 
     class Meta:
         ordering = ["-id"]

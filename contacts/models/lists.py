@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F
+from django.db.models.functions import Lower
 
 from contacts.models.numbers import PhoneNumber
 from smsportal.accounts.models import OwnedQuerySet, ProviderAccount, Unit
@@ -129,6 +130,7 @@ class Contact(Row, Mirrored):
         indexes = [
             models.Index(fields=["contact_list", "sync_state"]),
             models.Index(F("contact_list"), F("last_name"), F("first_name"), F("id"), name="contact_by_name"),
+            models.Index(F("contact_list"), Lower("email"), name="contact_by_email"),
         ]
 
     def __str__(self) -> str:
