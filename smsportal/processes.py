@@ -11,13 +11,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
 STOP_S = 15  # a worker may be in the middle of a call; after that it is killed, which loses nothing
+CALM_S = 60  # a child that ran this long is started again at once
+LONGEST_PAUSE_S = 30.0
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -34,6 +36,8 @@ class Child:
     log: Path | None
     environment: Mapping[str, str]
     running: subprocess.Popen[bytes]
+    began: float = field(default_factory=time.monotonic)
+    pause_s: float = 0.5
 
     def tail(self, lines: int = 15) -> str:
         """The last lines it wrote, when it writes to a file."""
@@ -79,17 +83,25 @@ class Crew:
             raise Broken(f"The {child.name} ended with code {child.running.returncode}.\n{child.tail()}".rstrip())
 
     def restart(self, child: Child) -> None:
-        """Start a child that has ended once more."""
+        """Start a child that has ended once more, after a pause that grows while it keeps ending."""
+        calm = time.monotonic() - child.began > CALM_S
+        child.pause_s = 1.0 if calm else min(LONGEST_PAUSE_S, child.pause_s * 2)
+        time.sleep(child.pause_s)
         child.running = _spawn(child.command, child.log, child.environment)
+        child.began = time.monotonic()
 
-    def wait_for(self, url: str, seconds: float = 60) -> None:
-        """Return when `url` answers with a success. Raises Broken when a child ends or `seconds` pass before."""
+    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float = 60) -> None:
+        """Return when `ready()`. Raises Broken when a child ends or `seconds` pass before."""
         until = time.monotonic() + seconds
-        while not answers(url):
+        while not ready():
             self.check()
             if time.monotonic() > until:
-                raise Broken(f"{url} did not answer within {seconds:.0f} seconds.")
+                raise Broken(f"{what} did not answer within {seconds:.0f} seconds.")
             time.sleep(0.1)
+
+    def wait_for(self, url: str) -> None:
+        """Return when `url` answers with a success. Raises Broken when a child ends or a minute passes before."""
+        self.wait_until(lambda: answers(url), url)
 
     def stop(self) -> None:
         """Ask every child to end, newest first, and kill what is left after a while."""
@@ -145,9 +157,9 @@ def manage(*words: str) -> list[str]:
     return [sys.executable, str(Path(__file__).resolve().parent.parent / "manage.py"), *words]
 
 
-def twins(port: int) -> list[str]:
-    """The command that serves the twins of the providers."""
-    return [sys.executable, "-m", "smsportal.sandbox", "--port", str(port)]
+def twins(port: int, portal: str) -> list[str]:
+    """The command that serves the twins of the providers; their page links to the portal at `portal`."""
+    return [sys.executable, "-m", "smsportal.sandbox", "--port", str(port), "--portal", portal]
 
 
 def _spawn(command: Sequence[str], log: Path | None, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:

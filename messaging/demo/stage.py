@@ -73,7 +73,7 @@ def build(crew: Crew, once: bool) -> None:
     began = time.monotonic()
     logs = folder(once)
     twins_port = urlsplit(settings.SANDBOX_URL).port or TWINS_PORT
-    crew.start("twins", processes.twins(twins_port), log=logs / "twins.log")
+    crew.start("twins", processes.twins(twins_port, settings.PUBLIC_URL), log=logs / "twins.log")
     call_command("migrate", verbosity=0)
     call_command("sync_accounts", verbosity=0)
     bind = urlsplit(settings.PUBLIC_URL).netloc

@@ -11,15 +11,13 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from messaging import addresses
 from smsportal import processes
 from smsportal.accounts.models import ProviderAccount, User
-from smsportal.processes import Broken, Child, Crew
-
-CALM_S = 60  # a child that ran this long may be started again at once
-LONGEST_PAUSE_S = 30.0
+from smsportal.processes import Broken, Crew
 
 
 class Command(BaseCommand):
@@ -36,54 +34,53 @@ class Command(BaseCommand):
         call_command("sync_accounts")
         try:
             with Crew() as crew:
-                self.start(crew, bind)
+                self.start(crew, bind, port)
                 self.keep_up(crew)
         except Broken as broken:
             raise CommandError(str(broken)) from broken
         except KeyboardInterrupt:
             self.stdout.write("\nStopped.")
 
-    def start(self, crew: Crew, bind: str) -> None:
-        sandboxes = list(ProviderAccount.objects.filter(is_sandbox=True, is_active=True))
-        if sandboxes:
-            self.start_twins(crew, sandboxes)
+    def start(self, crew: Crew, bind: str, port: int) -> None:
+        if _sandboxes().exists():
+            self.start_twins(crew)
         crew.start("portal", processes.web(bind))
         crew.start("worker", processes.manage("runworker"))
-        crew.wait_for(f"http://{bind.replace('0.0.0.0', '127.0.0.1')}/health/live")
+        crew.wait_until(lambda: processes.is_taken(port), f"The portal at {bind}")
         self.stdout.write(f"The portal is open at {settings.PUBLIC_URL}{reverse('admin:index')} until Ctrl-C.")
         if not User.objects.filter(is_superuser=True, is_active=True).exists():
             self.stdout.write("Nobody can sign in yet: .venv/bin/python manage.py createsuperuser")
 
-    def start_twins(self, crew: Crew, accounts: list[ProviderAccount]) -> None:
-        """Serve the twins, and tell them where to report; they forget it when they stop."""
-        port = urlsplit(settings.SANDBOX_URL).port or 8100
+    def start_twins(self, crew: Crew) -> None:
+        port = urlsplit(settings.SANDBOX_URL).port or 80
         if processes.is_taken(port):
             raise Broken(f"Port {port}, where the twins would be, is taken: stop what runs there, or set SANDBOX_URL.")
-        crew.start("twins", processes.twins(port))
-        crew.wait_for(f"{settings.SANDBOX_URL}/_sandbox/state")
-        for account in accounts:
-            tell = urllib.request.Request(  # noqa: S310 - our own twin
-                f"{settings.SANDBOX_URL}/_sandbox/webhooks",
-                data=json.dumps({"all": addresses.new_endpoint(account, rotate=True)}).encode(),
-                headers={"Content-Type": "application/json"},
-            )
-            urllib.request.urlopen(tell, timeout=10).close()  # noqa: S310
+        crew.start("twins", processes.twins(port, settings.PUBLIC_URL))
+        tell_twins(crew)
         self.stdout.write(f"No real text is sent: the twins are at {settings.SANDBOX_URL}/.")
 
     def keep_up(self, crew: Crew) -> None:
-        """Start again what ends by itself, after a pause that grows while it keeps ending."""
-        pause_s: dict[str, float] = {}
-        since: dict[str, float] = {}
+        """Start again what ends by itself."""
         while True:
             for child in crew.ended():
-                self.revive(crew, child, pause_s, since)
+                self.stderr.write(f"The {child.name} ended with code {child.running.returncode} and is started again.")
+                crew.restart(child)
+                if child.name == "twins":
+                    tell_twins(crew)
             time.sleep(1)
 
-    def revive(self, crew: Crew, child: Child, pause_s: dict[str, float], since: dict[str, float]) -> None:
-        calm = time.monotonic() - since.get(child.name, 0) > CALM_S
-        pause_s[child.name] = 1.0 if calm else min(LONGEST_PAUSE_S, pause_s[child.name] * 2)
-        code, wait_s = child.running.returncode, pause_s[child.name]
-        self.stderr.write(f"The {child.name} ended with code {code}; it starts again in {wait_s:.0f} s.")
-        time.sleep(wait_s)
-        crew.restart(child)
-        since[child.name] = time.monotonic()
+
+def _sandboxes() -> QuerySet[ProviderAccount]:
+    return ProviderAccount.objects.filter(is_sandbox=True, is_active=True)
+
+
+def tell_twins(crew: Crew) -> None:
+    """Tell the twins where to report; they forget it when they stop."""
+    crew.wait_for(f"{settings.SANDBOX_URL}/_sandbox/state")
+    for account in _sandboxes():
+        told = urllib.request.Request(  # noqa: S310 - our own twin
+            f"{settings.SANDBOX_URL}/_sandbox/webhooks",
+            data=json.dumps({"all": addresses.new_endpoint(account, rotate=True)}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        urllib.request.urlopen(told, timeout=10).close()  # noqa: S310
