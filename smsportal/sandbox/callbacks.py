@@ -108,7 +108,7 @@ class Callbacks:
             result = str(status)
             taken = 200 <= status < 300
         except Exception as wrong:  # a call that cannot be made is repeated, whatever stood in its way
-            result, taken = f"{type(wrong).__name__}: {wrong}"[:200], False
+            result, taken = getattr(wrong, "strerror", None) or f"{type(wrong).__name__}: {wrong}"[:200], False
         with self._lock:
             call.attempts.append((now, result))
             if taken:

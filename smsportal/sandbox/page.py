@@ -25,14 +25,13 @@ body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sa
 header{background:var(--mark);color:#fff;padding:1.2rem 1rem}
 @media (prefers-color-scheme:dark){header{background:#4b2a9c}}
 header h1{margin:0;font-size:2.6rem;line-height:1.1}header p{margin:.4rem 0 0}header a{color:#fff}
-main{max-width:75rem;margin:0 auto;padding:1rem;display:grid;gap:1rem}
+main{max-width:80rem;margin:0 auto;padding:1rem;display:grid;gap:1rem;grid-template-columns:minmax(0,1fr)}
 section{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:1rem;min-width:0}
 h2{margin:0 0 .6rem;font-size:1.2rem}h2 small{color:var(--soft);font-weight:normal}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.92rem}
+.wide{overflow:auto;max-height:30rem;position:relative}table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;vertical-align:top;padding:.35rem .6rem .35rem 0;border-top:1px solid var(--line)}
-th{color:var(--soft);font-weight:600;border-top:0;white-space:nowrap}
-td.text{min-width:14rem;white-space:pre-wrap;overflow-wrap:anywhere}
-code{font-size:.85rem;overflow-wrap:anywhere}
+th{color:var(--soft);font-weight:600;border-top:0;white-space:nowrap;position:sticky;top:0;background:var(--card)}
+td.text{min-width:10rem;white-space:pre-wrap;overflow-wrap:anywhere}td.number{white-space:nowrap;font-variant-numeric:tabular-nums}
 .bad{color:var(--warn);font-weight:600}.none{color:var(--soft);margin:0}
 form{display:flex;flex-wrap:wrap;gap:.6rem;align-items:end;margin-top:.6rem}
 label{display:grid;font-size:.85rem;color:var(--soft);flex:1 1 9rem}
@@ -41,7 +40,10 @@ button{background:var(--mark);color:#fff;border:0;flex:0 0 auto;width:auto;curso
 @media (prefers-color-scheme:dark){button{color:#12161d}}
 button.quiet{background:none;color:var(--ink);border:1px solid var(--line)}
 :focus-visible{outline:3px solid var(--mark);outline-offset:2px}
-@media (min-width:60rem){.pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}}
+.pair{display:grid;gap:1rem;grid-template-columns:minmax(0,1fr)}
+@media (min-width:60rem){.pair{grid-template-columns:repeat(2,minmax(0,1fr))}}
+@media (max-width:40rem){thead{position:absolute;width:1px;overflow:hidden;clip-path:inset(50%)}th{position:static}tr{display:block;border-top:1px solid var(--line);padding:.4rem 0}
+td{display:flex;overflow-wrap:anywhere;gap:.6rem;border:0;padding:.1rem 0}td::before{content:attr(data-head);color:var(--soft);flex:0 0 6rem}td:empty{display:none}}
 """
 
 
@@ -71,7 +73,13 @@ def render(twins: Twins, *, live: bool) -> str:
 def _texts(twins: Twins) -> str:
     sent = twins.ocelot.sent
     rows = [
-        (_time(each["at"]), each["to"], _Cell(each["text"], "text"), each["from"], each["fate"])
+        (
+            _number(each["at"][11:19]),
+            _number(each["to"]),
+            _Cell(each["text"], "text"),
+            _number(each["from"]),
+            each["fate"],
+        )
         for each in reversed(sent[-SHOWN:])
     ]
     table = _table(("At", "To", "Text", "From", "What becomes of it"), rows, "No text has arrived yet.")
@@ -80,7 +88,7 @@ def _texts(twins: Twins) -> str:
 
 def _callbacks(twins: Twins) -> str:
     rows = [_callback(each) for each in reversed(twins.callbacks.newest(SHOWN))]
-    table = _table(("Due", "About", "Says", "Answers of the portal", ""), rows, "Nothing was called back yet.")
+    table = _table(("Due", "About", "Says", "Answers of the portal", "State"), rows, "Nothing was called back yet.")
     return _section("Calls to the portal", f"newest {SHOWN}; {twins.callbacks.waiting:,} owed", table)
 
 
@@ -88,7 +96,7 @@ def _callback(call: Call) -> tuple[str | _Cell, ...]:
     answers = ", ".join(result for _, result in call.attempts)
     bad = call.state in ("given up", "nowhere to go")
     return (
-        call.due.strftime("%H:%M:%S"),
+        _number(f"{call.due:%H:%M:%S}"),
         call.kind,
         _Cell(_gist(call.body), "text"),
         _Cell(answers, "text"),
@@ -117,10 +125,10 @@ def _lists(twins: Twins) -> str:
 def _requests(twins: Twins) -> str:
     seen = list(twins.requests)
     rows = [
-        (f"{each.at:%H:%M:%S}", each.method, _Cell(each.path, "text"), str(each.status or "–"), each.fault)
+        (_number(f"{each.at:%H:%M:%S}"), each.method, _Cell(each.path, "text"), str(each.status or "–"), each.fault)
         for each in reversed(seen[-15:])
     ]
-    return _section("Requests", "newest 15", _table(("At", "", "Path", "Answer", "Fault"), rows, "None."))
+    return _section("Requests", "newest 15", _table(("At", "Method", "Path", "Answer", "Fault"), rows, "None."))
 
 
 # --- what can be made to happen --------------------------------------------------------------------------------------
@@ -188,17 +196,16 @@ def _section(title: str, note: str, body: str) -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str | _Cell]], when_empty: str) -> str:
-    lines = "".join(f"<tr>{''.join(map(_td, row))}</tr>" for row in rows)
+    lines = "".join(f"<tr>{''.join(map(_td, heads, row))}</tr>" for row in rows)
     if not lines:
         return f'<p class="none">{escape(when_empty)}</p>'
     head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
-def _td(cell: str | _Cell) -> str:
-    if isinstance(cell, _Cell):
-        return f'<td class="{cell.name}">{escape(cell.text)}</td>'
-    return f"<td>{escape(cell)}</td>"
+def _td(head: str, cell: str | _Cell) -> str:
+    given = cell if isinstance(cell, _Cell) else _Cell(cell, "")
+    return f'<td class="{given.name}" data-head="{escape(head)}">{escape(given.text)}</td>'
 
 
 def _form(action: str, fields: Iterable[str], button: str, *, quiet: bool = False) -> str:
@@ -221,8 +228,8 @@ def _select(name: str, label: str, values: Sequence[str], *, titles: Sequence[st
     return f'<label>{escape(label)}<select name="{name}">{options}</select></label>'
 
 
-def _time(stamp: str) -> str:
-    return stamp[11:19]
+def _number(text: str) -> _Cell:
+    return _Cell(text, "number")
 
 
 def _newest(total: int) -> str:
