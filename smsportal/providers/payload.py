@@ -63,6 +63,11 @@ def words(body: bytes) -> str:
     except Garbled:
         text = body[:2000].decode("utf-8", "replace").strip()
         return "" if "<" in text or "\ufffd" in text else " ".join(text.split())[:300]
+    return words_of(value)
+
+
+def words_of(value: object) -> str:
+    """What a decoded error, or the part of an answer that tells of one, says: plain text on one line, or ""."""
     return " ".join(_message(value, 0).split())[:1000]
 
 
@@ -71,13 +76,11 @@ def _message(value: object, depth: int) -> str:
         return ""
     if isinstance(value, list):
         return "; ".join(filter(None, (_message(each, depth + 1) for each in value[:10])))
-    if isinstance(value, dict):
-        for key in ("message", "errors", "error", "detail", "title"):
-            if found := _message(value.get(key), depth + 1):
-                return found
-        inner = (_message(each, depth + 1) for each in list(value.values())[:10] if isinstance(each, dict | list))
-        return "; ".join(filter(None, inner))
-    return str(value)
+    if not isinstance(value, dict):
+        return str(value)
+    named = (_message(value.get(key), depth + 1) for key in ("message", "errors", "error", "detail", "title"))
+    inner = (_message(each, depth + 1) for each in list(value.values())[:10] if isinstance(each, dict | list))
+    return next(filter(None, named), "") or "; ".join(filter(None, inner))
 
 
 def _integer(digits: str) -> int | str:
