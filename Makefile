@@ -28,7 +28,7 @@ types: $(DEVELOP) ## types (mypy, strict)
 	@$(PY) -m mypy smsportal contacts messaging
 
 layers: $(DEVELOP) ## who may import whom (import-linter)
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 
 ready: $(DEVELOP) ## no migration is missing, and the settings of a public installation pass Django's checks
 	@$(PY) manage.py makemigrations --check --dry-run

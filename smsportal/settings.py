@@ -142,7 +142,6 @@ LOGIN_REDIRECT_URL = "admin:index"
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "smsportal" / "static"]
-STATIC_ROOT = BASE_DIR / "static-collected"
 WHITENOISE_USE_FINDERS = True  # no collectstatic step: the files of the installed packages are served where they lie
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
