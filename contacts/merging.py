@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db.models import F
@@ -43,7 +44,7 @@ class Held(NamedTuple):
     first_name: str
     last_name: str
     extra: dict[str, str]
-    removed: bool
+    removed_at: datetime | None
 
     def fields(self) -> dict[str, str]:
         return contact_fields(self.e164, self.email, self.first_name, self.last_name, self.extra)
@@ -90,7 +91,7 @@ def _judge_one(
     taken: Mapping[str, Mapping[str, str]],
     memory: Memory,
 ) -> Verdict:
-    present = held if held is not None and not held.removed else None
+    present = held if held is not None and held.removed_at is None else None
     before = present.fields() if present is not None else None
     errors = [each for each in wanted.errors if not _is_filled_already(each, wanted, before)]
     if not errors and wanted.e164 in memory.numbers:
@@ -99,14 +100,19 @@ def _judge_one(
         errors = list(_clashes(wanted, unique, taken, memory))
     if errors or not wanted.e164:
         return Verdict(wanted, RowState.REFUSED, errors, held, before)
-    memory.numbers[wanted.e164] = wanted.row, hash(frozenset(wanted.fields.items()))
-    for each in unique:
-        if value := wanted.fields.get(each.name):
-            memory.values[each.name, unique_key(each, value)] = wanted.row
+    claim(memory, wanted, unique)
     if before is None:
         return Verdict(wanted, RowState.NEW, (), held)
     after = {name: value for name, value in {**before, **wanted.fields}.items() if value}
     return Verdict(wanted, RowState.SAME if after == before else RowState.CHANGED, (), held, before)
+
+
+def claim(memory: Memory, wanted: Wanted, unique: Sequence[RemoteField]) -> None:
+    """Note that `wanted` is used: its number and its unique values are taken for the rows after it."""
+    memory.numbers[wanted.e164] = wanted.row, hash(frozenset(wanted.fields.items()))
+    for each in unique:
+        if value := wanted.fields.get(each.name):
+            memory.values[each.name, unique_key(each, value)] = wanted.row
 
 
 def _is_filled_already(error: CellError, wanted: Wanted, before: Mapping[str, str] | None) -> bool:
@@ -143,7 +149,7 @@ def find_held(contact_list: ContactList, e164s: Iterable[str]) -> dict[str, Held
     rows = Contact.objects.filter(contact_list=contact_list, number__e164__in=set(e164s)).values_list(
         "pk", "number__e164", "email", "first_name", "last_name", "extra", "removed_at"
     )
-    return {e164: Held(pk, e164, *columns, removed is not None) for pk, e164, *columns, removed in rows.order_by()}
+    return {row[1]: Held(*row) for row in rows.order_by()}
 
 
 def _holders(contact_list: ContactList, unique: RemoteField, page: Sequence[Wanted]) -> dict[str, str]:
