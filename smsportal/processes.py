@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 STOP_S = 15  # a worker may be in the middle of a call; after that it is killed, which loses nothing
 CALM_S = 60  # a child that ran this long is started again at once
@@ -51,14 +51,17 @@ class Crew:
 
     def __init__(self) -> None:
         self.children: list[Child] = []
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _leave)
+            self._before[number] = signal.signal(number, _leave)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def start(
         self,
