@@ -237,6 +237,7 @@ class Provider(ABC):
 
     name: ClassVar[str]  # registry key = module = environment prefix = URL part = docs page
     title: ClassVar[str]
+    address: ClassVar[str] = ""  # where its API begins when an account does not say; blank: every account must
     abilities: ClassVar[Abilities]
     secrets: ClassVar[tuple[Secret, ...]]
 
