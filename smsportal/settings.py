@@ -195,6 +195,16 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "smsportal.api.schema.declare_problems",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "SyncState": "smsportal.mirror.models.SyncState",
+        "ImportState": "contacts.models.ImportState",
+        "ImportRowState": "contacts.models.RowState",
+        "SyncRunState": "contacts.models.SyncRunState",
+        "BatchState": "messaging.statuses.BatchState",
+        "MessageState": "messaging.statuses.MessageState",
+        "WebhookCallState": "messaging.models.CallState",
+        "WebhookItemState": "messaging.models.ItemState",
+    },
 }
 
 # --- Celery: tasks are only doorbells, so losing or doubling one is harmless -----------------------------------------

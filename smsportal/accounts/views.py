@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -27,7 +26,7 @@ class ProviderAccounts(View):
         "check": Call("accounts.check_provideraccount", "accounts:write", gives=CheckedSerializer, asks_provider=True),
     }
 
-    def rows(self) -> QuerySet[Any]:
+    def rows(self) -> Any:
         return ProviderAccount.objects.all()
 
     def check(self, request: Request, **_: Any) -> Response:
@@ -51,7 +50,7 @@ class Tokens(View):
         "destroy": Call("", "accounts:write", status=204),
     }
 
-    def rows(self) -> QuerySet[Any]:
+    def rows(self) -> Any:
         tokens = ApiToken.objects.select_related("user")
         verb = "delete" if self.action == "destroy" else "view"
         all_of_them = self.request.user.has_perm(f"accounts.{verb}_apitoken")

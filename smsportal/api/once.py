@@ -33,6 +33,10 @@ class OtherBody(Problem):
     title = "The Idempotency-Key was used for another request"
 
 
+class Overtaken(Conflict):
+    """Another call took the key over while this one ran; this one must leave nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Ticket:
     """The right to answer for a key; void once another call has taken the key over (its time has changed)."""
@@ -64,13 +68,22 @@ def answer_once(request: Request, act: Callable[[], Response], *, in_transaction
     if ticket is None:
         return _again(stored, fingerprint)
     try:
-        if not in_transaction:
-            return _kept(ticket, act())
-        with transaction.atomic():
-            return _kept(ticket, act())
+        return _act_in_transaction(ticket, act) if in_transaction else _kept(ticket, act())
     except BaseException:
         ticket.open().delete()
         raise
+
+
+def _act_in_transaction(ticket: _Ticket, act: Callable[[], Response]) -> Response:
+    with transaction.atomic():
+        try:
+            return _kept(ticket, act())
+        except Overtaken:
+            raise
+        except Problem as refused:
+            # A verb that refuses has undone what it wanted undone; what it left stands, as without a key.
+            refusal = refused
+    raise refusal
 
 
 def _take(user: Any, key: str, fingerprint: str) -> tuple[_Ticket | None, IdempotencyKey]:
@@ -102,13 +115,13 @@ def _again(stored: IdempotencyKey, fingerprint: str) -> Response:
 
 
 def _kept(ticket: _Ticket, response: Response) -> Response:
-    """`response`, with its answer stored. Raises Conflict when the key was taken over, which undoes the effect."""
+    """`response`, with its answer stored. Raises Overtaken, which undoes the effect."""
     if response.status_code >= 400:
         ticket.open().delete()
         return response
     answer = json.loads(JSONRenderer().render(response.data)) if response.data is not None else None
     if not ticket.open().update(status=response.status_code, answer=answer):
-        raise Conflict("Another call took this Idempotency-Key over, because this one took too long.")
+        raise Overtaken("Another call took this Idempotency-Key over, because this one took too long.")
     return response
 
 

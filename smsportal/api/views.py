@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.shortcuts import get_object_or_404
 from django.utils.cache import patch_cache_control
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from smsportal.accounts.models import User
 from smsportal.api.bodies import StrictSerializer
 from smsportal.api.once import answer_once
 from smsportal.api.rights import Call
@@ -58,18 +59,22 @@ class View(GenericViewSet[Any]):
         patch_cache_control(final, no_store=True)
         return final
 
-    def get_queryset(self) -> QuerySet[Any]:
+    def get_queryset(self) -> Any:
         if getattr(self, "swagger_fake_view", False):  # the schema is being written: there is no person and no address
             return self.model._default_manager.none()
         return self.rows()
 
     # --- what the views are made of ----------------------------------------------------------------------------------
-    def rows(self) -> QuerySet[Any]:
-        """The rows this person may see."""
-        seen: QuerySet[Any] = self.model._default_manager.visible_to(self.request.user)  # type: ignore[attr-defined]
-        return seen
+    def rows(self) -> Any:
+        """The rows this person may see, as a query set."""
+        return self.model._default_manager.visible_to(self.request.user)  # type: ignore[attr-defined]
 
-    def parent(self, rows: QuerySet[Any]) -> Any:
+    @property
+    def actor(self) -> User:
+        """Who is calling; `MayDoThis` let nobody else in."""
+        return cast(User, self.request.user)
+
+    def parent(self, rows: Any) -> Any:
         """The row of `rows` whose id is in the address, or 404."""
         return get_object_or_404(rows, uuid=self.kwargs["id"])
 

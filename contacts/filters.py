@@ -1,0 +1,74 @@
+"""The query parameters lists, contacts, import rows and consent can be filtered by."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import django_filters
+from django.db.models import Q, QuerySet
+
+from contacts.models import ContactList, ImportRow, PhoneNumber, RowState
+from smsportal import phones
+from smsportal.mirror.models import SyncState
+
+_NO_DIGITS = re.compile(r"\D")
+
+
+def number_like(text: str, path: str) -> Q:
+    """The rows whose number at `path` contains the digits of `text`; none when it has fewer than three."""
+    digits = _NO_DIGITS.sub("", text)
+    return Q(**{f"{path}__contains": digits}) if len(digits) >= 3 else Q(pk=None)
+
+
+class ContactListFilter(django_filters.FilterSet):
+    """`search` looks into names."""
+
+    search = django_filters.CharFilter(field_name="name", lookup_expr="icontains")
+    tag = django_filters.CharFilter(field_name="tags__name")
+    sync_state = django_filters.ChoiceFilter(choices=SyncState.choices)
+
+    class Meta:
+        model = ContactList
+        fields: list[str] = []
+
+
+class ContactFilter(django_filters.FilterSet):
+    """`search` looks into names, e-mail addresses and numbers; `state` is the sync state."""
+
+    search = django_filters.CharFilter(method="find")
+    state = django_filters.ChoiceFilter(field_name="sync_state", choices=SyncState.choices)
+    opted_out = django_filters.BooleanFilter(field_name="number__opted_out")
+    active = django_filters.BooleanFilter()
+
+    def find(self, contacts: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        found = number_like(value, "number__e164")
+        for word in value.split():
+            named = Q(first_name__icontains=word) | Q(last_name__icontains=word) | Q(email__icontains=word)
+            contacts = contacts.filter(named | found)
+        return contacts
+
+
+class ImportRowFilter(django_filters.FilterSet):
+    """Rows by what applying them would do."""
+
+    state = django_filters.ChoiceFilter(choices=RowState.choices)
+
+    class Meta:
+        model = ImportRow
+        fields: list[str] = []
+
+
+class ByNumberFilter(django_filters.FilterSet):
+    """`phone_number` however it is written; one that is no number finds nothing."""
+
+    phone_number = django_filters.CharFilter(method="numbered")
+
+    def numbered(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        path = "e164" if rows.model is PhoneNumber else "number__e164"
+        # A plus sign in a query is a space unless it is written %2B.
+        text = f"+{value.strip()}" if value.startswith(" ") else value
+        try:
+            return rows.filter(**{path: phones.to_e164(text)})
+        except phones.BadNumber:
+            return rows.none()

@@ -1,0 +1,16 @@
+"""The API calls of lists, contacts, imports, sync runs and consent: thin faces over the verbs of this app."""
+
+from contacts.views.consent import ConsentEvents, OptOuts
+from contacts.views.imports import ImportRows, Imports, ListImports
+from contacts.views.lists import ContactLists, Contacts, ListContacts
+
+__all__ = [
+    "ConsentEvents",
+    "ContactLists",
+    "Contacts",
+    "ImportRows",
+    "Imports",
+    "ListContacts",
+    "ListImports",
+    "OptOuts",
+]

@@ -1,0 +1,9 @@
+"""The API calls of templates, senders, batches, messages, conversations and webhook calls: thin faces over the verbs."""
+
+from messaging.views.batches import Batches, BatchMessages
+from messaging.views.conversations import Conversations
+from messaging.views.messages import Messages
+from messaging.views.texts import Senders, Templates
+from messaging.views.webhooks import WebhookCalls
+
+__all__ = ["BatchMessages", "Batches", "Conversations", "Messages", "Senders", "Templates", "WebhookCalls"]

@@ -1,0 +1,38 @@
+"""The API calls of single texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from messaging import controls
+from messaging.models import Message
+from messaging.serializers.messages import MessageBodySerializer, MessageSerializer
+from smsportal import doorbell
+from smsportal.accounts.serializers import owner
+from smsportal.api.rights import Call
+from smsportal.api.views import View
+
+
+class Messages(View):
+    """One text to one number."""
+
+    model = Message
+    serializer_class = MessageSerializer
+    calls = {
+        "retrieve": Call("messaging.view_message", "sends:read"),
+        "create": Call("messaging.send_batch", "sends:create", MessageBodySerializer, status=202),
+    }
+
+    def rows(self) -> Any:
+        return super().rows().select_related("batch", "contact", "number").prefetch_related("receipts")
+
+    def create(self, request: Request, **_: Any) -> Response:
+        """Send one text. The answer comes before it leaves; ask for the message to see what became of it."""
+        given = self.given()
+        unit = owner(self.actor, given.pop("unit", None))
+        message = controls.send_single(actor=self.actor, unit=unit, **given)
+        doorbell.ring("sending")
+        return self.answer(self.rows().get(pk=message.pk))
