@@ -80,3 +80,35 @@ def twin() -> Iterator[Twins]:
     twins = Twins(post_to_portal, clock.now)
     with http.mounted("http://twins.test", TwinAdapter(twins)):
         yield twins
+
+
+def make_batch(numbers: list[str], text: str = "Dear {{First_Name}}, class is moved. Registrar", **more: Any) -> Any:
+    """A batch to `numbers` that was composed and is running: all that is left is to send its chunks."""
+    from messaging import composing, controls
+    from messaging.models import Batch
+
+    contact_list = make_list(more.pop("list_name", "Fall freshmen"))
+    for place, number in enumerate(numbers):
+        make_contact(contact_list, number, first=f"Student {place}")
+    batch = controls.create(
+        actor=None,
+        unit=contact_list.unit,
+        account=contact_list.account,
+        sender="+13125550190",
+        operator="advising@example.edu",
+        name="Class moved",
+        lists=[contact_list],
+        text=text,
+        **more,
+    )
+    controls.start(controls.submit(batch, actor=None), actor=None)
+    held = composing.next_batch()
+    assert held is not None
+    composing.expand(held)
+    return Batch.objects.get(pk=batch.pk)
+
+
+def fiction(count: int, start: int = 0) -> list[str]:
+    """`count` different numbers reserved for fiction, none of them with a fate of its own in the sandbox."""
+    areas = (212, 213, 312, 415, 503, 512, 602, 617, 702, 713, 801, 808, 901, 907, 919, 972, 303, 305, 404, 414)
+    return [f"+1{areas[place // 50]}55501{place % 50:02}" for place in range(start, start + count)]

@@ -1,0 +1,271 @@
+"""Chunks handed to the twin: what each answer leaves behind, here and there, and that nobody gets a text twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from contacts import consent
+from contacts.models import ConsentSource, PhoneNumber
+from messaging import controls, outcomes, sending
+from messaging.answers import Decision, Verdict
+from messaging.models import Attempt, Batch, Chunk, Message, Receipt
+from messaging.statuses import BatchState, ChunkState, MessageState
+from messaging.tasks import drain_all
+from smsportal import clock
+from smsportal.accounts.models import ProviderAccount
+from smsportal.providers.base import Delivery
+from smsportal.tests.world import fiction, make_batch
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _any_hour(settings):
+    settings.QUIET_HOURS = ""
+
+
+def states(batch: Batch) -> dict[str, int]:
+    """The states that occur, after checking that the books balance here and at the provider."""
+    fresh = Batch.objects.get(pk=batch.pk)
+    counts = fresh.counts()
+    assert sum(counts.values()) == fresh.recipients
+    return {state: count for state, count in counts.items() if count}
+
+
+def most_per_person(twin) -> int:
+    return max(Counter(text["e164"] for text in twin.ocelot.sent).values(), default=0)
+
+
+def test_a_batch_is_sent_once_to_everybody_and_finishes(twin):
+    batch = make_batch(fiction(250))
+    drain_all()
+    assert states(batch) == {"accepted": 250}
+    assert Batch.objects.get(pk=batch.pk).state == BatchState.FINISHED
+    assert len(twin.ocelot.sent) == 250
+    assert most_per_person(twin) == 1
+    assert sorted(Chunk.objects.filter(batch=batch).values_list("size", flat=True)) == [50, 100, 100]
+    references = {f"{message.uuid}.1" for message in batch.messages.all()}
+    assert {text["customerMessageId"] for text in twin.ocelot.sent} == references
+
+
+@pytest.mark.parametrize("shape", ["object", "array", "empty", "renamed", "nested", "shuffled", "no_reference"])
+def test_the_shape_of_the_answer_changes_nothing_for_staff(twin, shape):
+    twin.ocelot.switches.send_shape = shape
+    batch = make_batch(fiction(20))
+    drain_all()
+    assert states(batch) == {"accepted": 20}
+    twin.settle()
+    drain_all()
+    assert set(batch.messages.values_list("delivery", flat=True)) == {Delivery.DELIVERED}
+
+
+# fault → state of the messages, state of the chunk, accepted by the provider
+FAULTS = {
+    "400": ("rejected", "rejected", 0),
+    "401": ("ready", "ready", 0),
+    "403": ("ready", "ready", 0),
+    "404": ("ready", "ready", 0),
+    "413": ("rejected", "rejected", 0),
+    "429": ("ready", "ready", 0),
+    "500": ("unknown", "unknown", 0),
+    "502": ("unknown", "unknown", 0),
+    "503": ("unknown", "unknown", 0),
+    "504": ("unknown", "unknown", 0),
+    "redirect": ("ready", "ready", 0),
+    "reset_before": ("unknown", "unknown", 0),
+    "hang_before": ("unknown", "unknown", 0),
+    "accept_500": ("unknown", "unknown", 1),
+    "accept_503": ("unknown", "unknown", 1),
+    "reset_after": ("unknown", "unknown", 1),
+    "hang": ("unknown", "unknown", 1),
+    "torn": ("unknown", "unknown", 1),
+    "drip": ("unknown", "unknown", 1),
+    "garbled": ("unknown", "unknown", 1),
+    "bomb": ("unknown", "unknown", 1),
+    "empty": ("accepted", "accepted", 1),
+    "latency": ("accepted", "accepted", 1),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_leaves_exactly_what_is_known(twin, fault):
+    state, chunk_state, accepted = FAULTS[fault]
+    batch = make_batch(["+13125550100"])
+    twin.faults.add(fault, on="send", times=1)
+    assert sending.send_next()
+    assert states(batch) == {state: 1}
+    assert Chunk.objects.get(batch=batch).state == chunk_state
+    assert len(twin.ocelot.sent) == accepted
+    # Whatever comes later, receipts or sweeps: never a second copy.
+    twin.settle()
+    ProviderAccount.objects.update(paused_until=None)
+    with time_machine.travel(clock.now() + timedelta(minutes=20)):
+        drain_all()
+        drain_all()
+    assert most_per_person(twin) <= 1
+    # A receipt proves what an answer could not; without one it stays unknown.
+    if state == "unknown":
+        assert states(batch) == ({"accepted": 1} if accepted else {"unknown": 1})
+
+
+def test_one_receipt_proves_a_call_whose_answer_was_lost(twin):
+    # 0158 never gets a receipt; the call was accepted as a whole all the same.
+    batch = make_batch(["+13125550158", "+13125550100"])
+    twin.faults.add("reset_after", on="send", times=1)
+    drain_all()
+    assert states(batch) == {"unknown": 2}
+    twin.settle()
+    drain_all()
+    assert states(batch) == {"accepted": 2}
+    evidence = dict(batch.messages.values_list("number__e164", "evidence"))
+    assert evidence == {"+13125550158": "inference", "+13125550100": "receipt"}
+
+
+def test_texts_a_readable_answer_leaves_out_are_unknown_by_themselves(twin):
+    twin.ocelot.switches.send_shape = "missing_items"
+    batch = make_batch(fiction(10))
+    drain_all()
+    assert states(batch) == {"accepted": 5, "unknown": 5}
+    twin.settle()
+    drain_all()
+    assert states(batch) == {"accepted": 10}
+
+
+def test_one_bad_text_does_not_stop_its_neighbours(twin):
+    batch = make_batch([*fiction(30), "+13125550166"])
+    drain_all()
+    assert states(batch) == {"accepted": 30, "rejected": 1}
+    refused = batch.messages.get(state=MessageState.REJECTED)
+    assert refused.number.e164 == "+13125550166"
+    assert refused.error_code == "400"
+    assert most_per_person(twin) == 1
+
+
+def test_too_large_a_call_is_halved_and_the_size_remembered(twin):
+    batch = make_batch(fiction(150))
+    twin.faults.add("413", on="send", times=1)
+    drain_all()
+    assert states(batch) == {"accepted": 150}
+    assert ProviderAccount.objects.get().max_per_call == 50
+    assert max(Attempt.objects.filter(outcome="accepted").values_list("texts", flat=True)) == 50
+    assert most_per_person(twin) == 1
+
+
+def test_a_throttled_account_rests_as_long_as_it_was_asked_to(twin):
+    batch = make_batch(fiction(3))
+    twin.faults.add("429", on="send", times=1, retry_after="30")
+    drain_all()
+    assert states(batch) == {"ready": 3}
+    assert not sending.send_next()
+    with time_machine.travel(clock.now() + timedelta(seconds=31)):
+        drain_all()
+    assert states(batch) == {"accepted": 3}
+
+
+def test_a_wrong_key_stops_the_account_until_it_answers_again(twin):
+    batch = make_batch(fiction(3))
+    twin.faults.add("401")
+    drain_all()
+    account = ProviderAccount.objects.get()
+    assert account.circuit_open
+    assert account.circuit_reason
+    assert states(batch) == {"ready": 3}
+    with time_machine.travel(clock.now() + timedelta(minutes=1)):
+        drain_all()
+    assert ProviderAccount.objects.get().circuit_open, "the probe was refused as well"
+    twin.faults.clear()
+    with time_machine.travel(clock.now() + timedelta(minutes=3)):
+        drain_all()
+    assert states(batch) == {"accepted": 3}
+
+
+def test_three_answers_that_tell_nothing_open_the_circuit(twin):
+    batch = make_batch(fiction(500))
+    twin.faults.add("500", on="send")
+    drain_all()
+    assert ProviderAccount.objects.get().circuit_open
+    assert states(batch) == {"unknown": 300, "ready": 200}
+
+
+def test_an_opt_out_before_the_intent_is_obeyed(twin):
+    batch = make_batch(fiction(3))
+    number = PhoneNumber.objects.get(e164=fiction(1)[0])
+    held = sending.take()
+    consent.opt_out(number, source=ConsentSource.STAFF)
+    chunk = Chunk.objects.select_related("batch__account").get(pk=held.pk)
+    intent = sending.intend(held, chunk)
+    assert {text.to for text in intent.texts} == set(fiction(3)[1:])
+    outcomes.record(held, intent.attempt, sending.hand_over(chunk.batch.account.at_provider(), intent))
+    assert states(batch) == {"accepted": 2, "skipped": 1}
+    assert number.e164 not in {text["e164"] for text in twin.ocelot.sent}
+
+
+@pytest.mark.parametrize(("move", "left"), [("pause", {"ready": 3}), ("cancel", {"skipped": 3})])
+def test_a_stop_between_claim_and_intent_lets_nothing_leave(twin, move, left):
+    batch = make_batch(fiction(3))
+    held = sending.take()
+    getattr(controls, move)(Batch.objects.get(pk=batch.pk), actor=None)
+    assert sending.intend(held, Chunk.objects.get(pk=held.pk)) is None
+    drain_all()
+    assert states(batch) == left
+    assert twin.ocelot.sent == []
+
+
+def test_a_paused_batch_goes_on_where_it_was(twin):
+    batch = make_batch(fiction(250))
+    assert sending.send_next()
+    controls.pause(Batch.objects.get(pk=batch.pk), actor=None)
+    drain_all()
+    assert states(batch) == {"accepted": 100, "ready": 150}
+    controls.resume(Batch.objects.get(pk=batch.pk), actor=None)
+    drain_all()
+    assert states(batch) == {"accepted": 250}
+    assert most_per_person(twin) == 1
+
+
+def test_a_worker_that_stood_still_after_its_intent_does_not_send(twin, monkeypatch):
+    batch = make_batch(fiction(2))
+    monkeypatch.setattr(sending, "FRESH_S", -1.0)
+    assert sending.send_next()
+    assert twin.ocelot.sent == []
+    assert states(batch) == {"ready": 2}
+
+
+def test_an_outcome_with_a_stale_fence_changes_nothing(twin):
+    batch = make_batch(fiction(2))
+    held = sending.take()
+    intent = sending.intend(held, Chunk.objects.get(pk=held.pk))
+    Chunk.objects.filter(pk=held.pk).update(fence=held.fence + 1)
+    assert not outcomes.record(held, intent.attempt, Decision(Verdict.REJECTED))
+    assert states(batch) == {"submitting": 2}
+
+
+def test_quiet_hours_hold_a_chunk_that_is_due_too_late(twin, settings):
+    batch = make_batch(fiction(2))
+    settings.QUIET_HOURS = "21:00-08:00"
+    with time_machine.travel("2026-11-20T04:30:00Z"):  # 23:30 in New York
+        Batch.objects.filter(pk=batch.pk).update(state=BatchState.RUNNING)
+        drain_all()
+        assert states(batch) == {"held": 2}
+    with time_machine.travel("2026-11-20T13:01:00Z"):
+        drain_all()
+    assert states(batch) == {"accepted": 2}
+
+
+def test_the_answer_is_kept_as_a_receipt_of_every_text(twin):
+    batch = make_batch(fiction(2))
+    drain_all()
+    receipts = Receipt.objects.filter(message__batch=batch, source="answer")
+    assert set(receipts.values_list("delivery", "attempt")) == {(Delivery.ACCEPTED, 1)}
+    assert all(Message.objects.filter(batch=batch).values_list("remote_id", flat=True))
+
+
+def test_sending_a_chunk_takes_a_fixed_number_of_statements(twin, django_assert_max_num_queries):
+    make_batch(fiction(100))
+    with django_assert_max_num_queries(40):
+        sending.send_next()
+    assert Chunk.objects.get().state == ChunkState.ACCEPTED
