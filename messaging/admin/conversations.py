@@ -1,0 +1,122 @@
+"""Replies in the admin: who waits for an answer, the thread with one number, and the answer box."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+from unfold.decorators import display
+
+from messaging import conversations
+from messaging.forms import ReplyForm
+from messaging.models import Conversation
+from smsportal import doorbell, phones
+from smsportal.accounts.pages import Page, PortalAdmin
+from smsportal.accounts.parts import Fact, Link, OwnRowsFilter, deed, who
+from smsportal.problems import Problem
+
+SEND = "messaging.send_batch"
+
+
+class ThreadPage(Page):
+    """Everything said with one number, and a box to answer in."""
+
+    template = "admin/messaging/thread.html"
+    row: Conversation
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self.thread_page(request, ReplyForm())
+
+    def post(self, request: HttpRequest) -> HttpResponseBase:
+        form = ReplyForm(request.POST)
+        if form.is_valid() and who(request).has_perm(SEND):
+            try:
+                conversations.reply(self.row, actor=who(request), text=form.cleaned_data["text"])
+            except Problem as problem:
+                form.add_error("text", problem.detail)
+            else:
+                doorbell.ring("sending")
+                messages.success(request, "Your answer is on its way.")
+                return redirect(self.after(request))
+        return self.thread_page(request, form, status=400)
+
+    def thread_page(self, request: HttpRequest, form: ReplyForm, *, status: int = 200) -> HttpResponse:
+        return self.show(
+            request,
+            status=status,
+            title=phones.display(self.row.number.e164),
+            lines=conversations.thread(self.row),
+            form=form,
+            may_reply=who(request).has_perm(SEND),
+            opted_out=self.row.number.opted_out,
+        )
+
+
+@admin.register(Conversation)
+class ConversationAdmin(PortalAdmin):
+    """The threads."""
+
+    change_page = ThreadPage
+    intro = "What people answered. Those who wait for an answer are marked; STOP and the like are obeyed without you."
+    empty_title = "Nobody has answered yet"
+    empty_text = "Replies appear here by themselves as soon as the provider reports them."
+    list_display = ("phone", "waits", "last_text", "last_at", "account")
+    list_display_links = ("phone", "last_text")
+    list_filter = ("needs_attention", ("account", OwnRowsFilter), "number__opted_out")
+    list_select_related = ("number", "account")
+    search_fields = ("number__e164",)
+    search_help_text = "At least 4 digits of the number"
+    deeds = ("rest",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("number", "account")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        digits = "".join(each for each in search_term if each.isdigit())
+        return (queryset.filter(number__e164__contains=digits) if len(digits) >= 4 else queryset.none()), False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @display(description="Number", ordering="number__e164")
+    def phone(self, row: Conversation) -> str:
+        return phones.display(row.number.e164)
+
+    @display(
+        description="Answer", ordering="needs_attention", label={"Waits for an answer": "warning", "At rest": "success"}
+    )
+    def waits(self, row: Conversation) -> str:
+        return "Waits for an answer" if row.needs_attention else "At rest"
+
+    def facts(self, request: HttpRequest, row: Conversation) -> list[Fact]:
+        found = [
+            Fact("Number", phones.display(row.number.e164)),
+            Fact("Answer", self.waits(row), "warn" if row.needs_attention else "good"),
+            Fact("Through", row.account),
+        ]
+        if row.number.opted_out:
+            found.append(Fact("May be texted", "No: opted out", "bad"))
+        return found
+
+    def links(self, request: HttpRequest, row: Conversation) -> list[Link]:
+        return [
+            Link("The number and its consent", reverse("admin:contacts_phonenumber_change", args=[row.number_id])),
+        ]
+
+    @deed(
+        "No answer needed",
+        permission="messaging.change_conversation",
+        when=lambda row: row.needs_attention,
+    )
+    def rest(self, request: HttpRequest, row: Conversation) -> str:
+        conversations.close(row)
+        return "Put to rest until the person writes again."

@@ -1,0 +1,105 @@
+"""What the admin says of a message in plain words: what became of it, why, and what to do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from messaging.models import Batch, Message
+from messaging.statuses import BatchState, MessageState, Reason
+from smsportal.providers.base import Delivery
+
+BATCH_TONES: Final[dict[str, str]] = {
+    BatchState.DRAFT: "",
+    BatchState.PENDING_APPROVAL: "warn",
+    BatchState.APPROVED: "info",
+    BatchState.REJECTED: "bad",
+    BatchState.EXPANDING: "info",
+    BatchState.RUNNING: "info",
+    BatchState.PAUSED: "warn",
+    BatchState.FINISHED: "good",
+    BatchState.CANCELLED: "bad",
+}
+TAGS: Final[dict[str, str]] = {"good": "success", "warn": "warning", "bad": "danger", "info": "info", "": ""}
+
+_WAITING: Final = "It waits for its turn."
+_BY_STATE: Final[dict[str, str]] = {
+    MessageState.HELD: "It is held back until the quiet hours end, then it is sent by itself.",
+    MessageState.READY: _WAITING,
+    MessageState.CLAIMED: _WAITING,
+    MessageState.SUBMITTING: "It is being handed to the provider at this moment.",
+    MessageState.WRITTEN_OFF: "Nobody knows whether it was sent. Staff closed it: it is not sent again.",
+    MessageState.UNKNOWN: (
+        "Nobody knows whether it was sent: it was handed over, but no answer came back. It is never sent again by itself, "
+        "so that nobody gets it twice. A report may still settle it; after a quarter of an hour, decide below."
+    ),
+}
+_BY_DELIVERY: Final[dict[int, str]] = {
+    Delivery.NONE: "The provider took it. No report has come yet.",
+    Delivery.ACCEPTED: "The provider took it and has it in its queue.",
+    Delivery.CARRIER: "The provider gave it to the phone company.",
+    Delivery.SENT: "It was sent. Whether it arrived is not reported yet.",
+    Delivery.TEMPORARY_FAILURE: "It did not arrive yet; the provider is still trying. Nothing needs to be done.",
+    Delivery.UNCONFIRMED: "It was sent, but the phone company never said whether it arrived.",
+    Delivery.FAILED: "It did not arrive.",
+    Delivery.DELIVERED: "It arrived.",
+    Delivery.READ: "It arrived and was read.",
+}
+_BY_REASON: Final[dict[str, str]] = {
+    Reason.OPTED_OUT: "It was not sent, because the person opted out. Only the person may change that, by texting START.",
+    Reason.BLANK: "It was not sent, because a field in the text is blank for this person. Fill it in the list, or add a fallback.",
+    Reason.TOO_LONG: "It was not sent, because the text is too long with this person's fields. Shorten it.",
+    Reason.EMPTY: "It was not sent, because the text is empty for this person.",
+    Reason.CANCELLED: "It was not sent, because the batch was cancelled.",
+    Reason.EXPIRED: "It was not sent, because its time had passed.",
+    Reason.QUIET_HOURS: "It is held back until the quiet hours end, then it is sent by itself.",
+    Reason.REFUSED: "The provider refused it. It was not sent.",
+}
+
+
+def sentence(message: Message) -> str:
+    """What became of a message, why, and what to do, for people."""
+    if message.state == MessageState.ACCEPTED:
+        said = _BY_DELIVERY[message.delivery]
+    elif message.state in {MessageState.SKIPPED, MessageState.REJECTED}:
+        said = _BY_REASON.get(message.reason, "It was not sent.")
+    else:
+        said = _BY_STATE[message.state]
+    why = (
+        f" The provider says: {message.error_text or message.error_code}."
+        if message.error_text or message.error_code
+        else ""
+    )
+    return said + why.replace("..", ".")
+
+
+def tone(message: Message) -> str:
+    """good, warn, bad or info."""
+    if message.state == MessageState.ACCEPTED:
+        if message.delivery == Delivery.FAILED:
+            return "bad"
+        return "good" if message.delivery >= Delivery.DELIVERED else "info"
+    bad = {MessageState.REJECTED, MessageState.WRITTEN_OFF}
+    return (
+        "warn"
+        if message.state in {MessageState.UNKNOWN, MessageState.SKIPPED}
+        else "bad"
+        if message.state in bad
+        else ""
+    )
+
+
+WATERFALL: Final[tuple[tuple[str, str], ...]] = (
+    ("audience", "Contacts in the lists"),
+    ("duplicates", "In several lists, or twice: written to once"),
+    ("invalid", "Left out: a field is blank, or the text is too long for them"),
+    ("opted_out", "Left out: opted out"),
+    ("capped", "Left out: got enough texts lately"),
+    ("quiet_hours", "Held until the quiet hours end"),
+    ("will_send", "Sent at once"),
+)
+
+
+def how_many(batch: Batch) -> int:
+    """How many texts a submitted batch sends in all, those held for their hour included."""
+    fall = batch.waterfall or {}
+    return int(fall.get("will_send", 0)) + int(fall.get("quiet_hours", 0))
