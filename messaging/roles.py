@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+from django.apps import apps as installed
+from django.contrib.auth.management import create_permissions
 
 
 def _may(*names: str) -> frozenset[str]:
@@ -54,3 +57,15 @@ GROUPS: Final[dict[str, frozenset[str]]] = {
         "messaging view webhookitem heartbeat attempt",
     ),
 }
+
+
+def write_groups(apps: Any, alias: str) -> None:
+    """Make the groups, each with exactly its permissions. `apps`: the registry to write through, `alias`: the database."""
+    for label in ("auth", "accounts", "contacts", "messaging"):
+        # Django makes the rows of permissions only after all migrations have run.
+        create_permissions(installed.get_app_config(label), verbosity=0, using=alias, apps=apps)
+    permissions = apps.get_model("auth", "Permission").objects.using(alias).select_related("content_type")
+    known = {f"{each.content_type.app_label}.{each.codename}": each for each in permissions}
+    for name, wanted in GROUPS.items():
+        group, _ = apps.get_model("auth", "Group").objects.using(alias).get_or_create(name=name)
+        group.permissions.set(known[permission] for permission in sorted(wanted))

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from django.apps import apps as installed
-from django.contrib.auth.management import create_permissions
 from django.db import migrations
 
-APPS = ("auth", "accounts", "contacts", "messaging")
+from messaging.roles import GROUPS, write_groups
+
 FIRST_UNIT = "University"
 
 
 def make_groups(apps, schema_editor):
-    """Write the table of messaging/roles.py. May be run again: a group ends with exactly its permissions."""
-    from messaging.roles import GROUPS
-
+    """May be run again: it then changes nothing."""
     alias = schema_editor.connection.alias
-    for label in APPS:  # Django makes these rows only after all migrations have run
-        create_permissions(installed.get_app_config(label), verbosity=0, using=alias, apps=apps)
-    permission_model = apps.get_model("auth", "Permission")
-    known = {
-        f"{permission.content_type.app_label}.{permission.codename}": permission
-        for permission in permission_model.objects.using(alias).select_related("content_type")
-    }
-    for name, permissions in GROUPS.items():
-        group, _ = apps.get_model("auth", "Group").objects.using(alias).get_or_create(name=name)
-        group.permissions.set(known[permission] for permission in sorted(permissions))
+    write_groups(apps, alias)
     units = apps.get_model("accounts", "Unit").objects.using(alias)
     if not units.exists():
         units.create(name=FIRST_UNIT)
@@ -32,8 +20,6 @@ def make_groups(apps, schema_editor):
 
 def remove_groups(apps, schema_editor):
     """Remove the groups; the unit stays, for it may own rows."""
-    from messaging.roles import GROUPS
-
     apps.get_model("auth", "Group").objects.using(schema_editor.connection.alias).filter(name__in=GROUPS).delete()
 
 
