@@ -24,11 +24,12 @@ from contacts import merging, reverting
 from contacts.checking import CellError, check_fields
 from contacts.models import ContactList, Import, ImportRow, ImportState, RowState
 from contacts.reading import Unreadable, guarded, mapping_problem, refuse_foreign
-from contacts.staging import COUNTERS, codes_of, open_upload, recount, rejudge
+from contacts.staging import COUNTERS, USED, codes_of, open_upload, recount, rejudge, store
 from smsportal import clock
 from smsportal.accounts.models import User
 from smsportal.claims import Claim, claim, free, let_go, renew
 from smsportal.problems import Conflict, Wrong
+from smsportal.providers.base import RemoteField
 from smsportal.sql import update_each
 from smsportal.text import clean
 
@@ -105,7 +106,7 @@ def check(upload: Import) -> None:
                 raise Unreadable(f"The file has more than {settings.IMPORT_MAX_ROWS:,} rows; split it.")
             with transaction.atomic():
                 _hold(held)
-                ImportRow.objects.bulk_create(page)
+                store(page)
         if not counts:
             raise Unreadable("The file has a header but no rows below it.")
         columns: dict[str, Any] = {"columns": opened.columns, "mapping": opened.mapping}
@@ -159,17 +160,20 @@ class _NotAll(Exception):
 def _merge(upload: Import) -> Counter[str]:
     """Judge and write all rows that are used, page by page; returns the error codes that are new."""
     schema = upload.contact_list.schema()
+    needed = [field.name for field in schema if field.required]
     memory, codes, last = merging.Memory(), Counter[str](), 0
-    used = upload.checked_rows.filter(state__in=[RowState.NEW, RowState.CHANGED, RowState.SAME]).order_by("number")
-    while page := list(used.filter(number__gt=last).defer("cells")[: merging.PAGE]):
-        last = page[-1].number
-        wanted = [merging.Wanted(row.number, row.e164, row.fields, _errors(row, schema)) for row in page]
+    used = upload.checked_rows.filter(state__in=USED).order_by("number")
+    columns = used.values_list("pk", "number", "state", "fields", "before", "e164")
+    while page := list(columns.filter(number__gt=last)[: merging.PAGE]):
+        last = page[-1][1]
+        wanted = [
+            merging.Wanted(number, e164, fields, _missing(schema, fields, needed))
+            for _, number, _, fields, _, e164 in page
+        ]
         verdicts = merging.judge(upload.contact_list, schema, wanted, memory=memory)
         merging.write(upload.contact_list, verdicts)
-        news = [
-            (row, v) for row, v in zip(page, verdicts, strict=True) if (v.state, v.before) != (row.state, row.before)
-        ]
-        changes = [(row.pk, v.state, v.before, [e.as_row() for e in v.errors]) for row, v in news]
+        news = [(row[0], v) for row, v in zip(page, verdicts, strict=True) if (v.state, v.before) != (row[2], row[4])]
+        changes = [(pk, v.state, v.before, [error.as_row() for error in v.errors]) for pk, v in news]
         update_each(ImportRow, ["state", "before", "errors"], changes)
         bad = [v for _, v in news if v.state == RowState.REFUSED]
         if bad and upload.accept == "all_or_nothing":
@@ -178,11 +182,11 @@ def _merge(upload: Import) -> Counter[str]:
     return codes
 
 
-def _errors(row: ImportRow, schema: Any) -> list[CellError]:
-    """What is missing in a row, for the contact it was to change may be gone since the check."""
-    return [
-        e for e in check_fields(schema, {field.name: "" for field in schema} | row.fields).errors if e.code == "missing"
-    ]
+def _missing(schema: list[RemoteField], fields: Mapping[str, str], needed: list[str]) -> list[CellError]:
+    """What a row lacks: the contact that has it may be gone since the check."""
+    if all(map(fields.get, needed)):
+        return []
+    return [error for error in check_fields(schema, fields).errors if error.code == "missing"]
 
 
 # --- what staff and programs do --------------------------------------------------------------------------------------

@@ -190,7 +190,10 @@ def _move(contact: Contact, e164: str, contact_list: ContactList) -> None:
         Contact.objects.create(
             contact_list=contact_list,
             number_id=old,
-            **merging.columns_of(contact.fields()),
+            email=contact.email,
+            first_name=contact.first_name,
+            last_name=contact.last_name,
+            extra=contact.extra,
             pushed=contact.pushed,
             removed_at=clock.now(),
             sync_state=SyncState.PENDING,

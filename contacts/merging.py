@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
+from uuid import uuid4
 
 from django.db.models import F
 from django.db.models.functions import Lower
@@ -18,7 +19,7 @@ from smsportal import clock
 from smsportal.mirror.models import SyncState
 from smsportal.phones import display
 from smsportal.providers.base import RemoteField
-from smsportal.sql import update_each
+from smsportal.sql import insert_each, update_each
 
 PAGE = 1000  # rows judged and written together; SQLite takes 32,766 values in one statement
 COLUMNS = {"Email_Address": "email", "First_Name": "first_name", "Last_Name": "last_name"}
@@ -173,41 +174,34 @@ def write(contact_list: ContactList, verdicts: Sequence[Verdict]) -> None:
     now = clock.now()
     new = [verdict for verdict in doing if verdict.held is None]
     numbers = numbers_for(verdict.wanted.e164 for verdict in new)
-    Contact.objects.bulk_create(
-        [
-            Contact(
-                contact_list=contact_list,
-                number_id=numbers[verdict.wanted.e164],
-                sync_state=SyncState.PENDING,
-                **columns_of(verdict.wanted.fields),
-            )
-            for verdict in new
-        ]
-    )
+    rows = [(uuid4(), numbers[v.wanted.e164], *columns_of(v.wanted.fields)) for v in new]
+    same = {
+        **dict.fromkeys(["remote_id", "pushed", "sync_error"], ""),
+        **dict.fromkeys(["remote", "synced_at", "removed_at"]),
+        **dict.fromkeys(["created_at", "updated_at"], now),
+        "contact_list": contact_list.pk,
+        "sync_state": SyncState.PENDING,
+        "active": True,
+    }
+    insert_each(Contact, ["uuid", "number", *COLUMNS.values(), "extra"], rows, same)
     set_fields([(v.held.pk, {**(v.before or {}), **v.wanted.fields}) for v in doing if v.held is not None])
     mark_drifted(contact_list, at=now)
 
 
 def set_fields(changes: Sequence[tuple[int, Mapping[str, str]]]) -> None:
     """Give contacts (by id) all their fields anew, their number apart; a removed one is in the list again."""
-    now = clock.now()
-    names = ["email", "first_name", "last_name", "extra", "sync_state", "removed_at", "updated_at"]
+    names = [*COLUMNS.values(), "extra", "sync_state", "removed_at", "updated_at"]
+    fixed = (SyncState.PENDING, None, clock.now())
     for start in range(0, len(changes), UPDATE_PAGE):
-        page = [(pk, columns_of(fields)) for pk, fields in changes[start : start + UPDATE_PAGE]]
-        rows = [
-            (pk, c["email"], c["first_name"], c["last_name"], c["extra"], SyncState.PENDING, None, now)
-            for pk, c in page
-        ]
-        update_each(Contact, names, rows)
+        page = changes[start : start + UPDATE_PAGE]
+        update_each(Contact, names, [(pk, *columns_of(fields), *fixed) for pk, fields in page])
 
 
-def columns_of(fields: Mapping[str, str]) -> dict[str, object]:
-    """Fields by name → the columns of Contact that hold them, blanks as blank; the number is not among them."""
-    columns: dict[str, object] = {column: fields.get(name, "") for name, column in COLUMNS.items()}
-    columns["extra"] = {
-        name: value for name, value in fields.items() if value and name not in COLUMNS and name != "Phone_Number"
-    }
-    return columns
+def columns_of(fields: Mapping[str, str]) -> tuple[str, str, str, dict[str, str]]:
+    """Fields by name → the values of COLUMNS and of `extra`, blanks as blank; the number is not among them."""
+    email, first_name, last_name = (fields.get(name, "") for name in COLUMNS)
+    extra = {name: value for name, value in fields.items() if value and name not in COLUMNS and name != "Phone_Number"}
+    return email, first_name, last_name, extra
 
 
 def mark_drifted(contact_list: ContactList, *, at: object = None) -> None:

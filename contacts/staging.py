@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from django.db.models import Count, Q
 
 from contacts import merging
-from contacts.checking import CellError, check_fields, unique_fields
+from contacts.checking import CellError, ErrorRow, check_fields, unique_fields
 from contacts.models import Import, ImportRow, RowState
 from contacts.reading import map_columns, open_sheet
 from smsportal.providers.base import RemoteField
+from smsportal.sql import insert_each
 
 COUNTERS = {
     RowState.NEW: "new",
@@ -23,6 +25,19 @@ COUNTERS = {
     RowState.DUPLICATE: "duplicates",
 }
 USED = (RowState.NEW, RowState.CHANGED, RowState.SAME)
+
+
+class Staged(NamedTuple):
+    """The columns of an ImportRow to be stored."""
+
+    upload: int
+    number: int
+    state: RowState
+    cells: list[str]
+    fields: dict[str, str]
+    errors: list[ErrorRow]
+    before: dict[str, str] | None
+    e164: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +50,8 @@ class Opened:
     mapping: dict[str, str]
     rows: Iterator[tuple[int, list[str]]]
 
-    def staged(self) -> Iterator[list[ImportRow]]:
-        """The rows judged, a page at a time; `ImportRow`s not stored yet. Raises Unreadable where reading ends."""
+    def staged(self) -> Iterator[list[Staged]]:
+        """The rows judged, a page at a time, not stored yet. Raises Unreadable where reading ends."""
         memory = merging.Memory()
         places = [(place, name) for place, name in enumerate(self.mapping.values()) if name]
         while page := list(islice(self.rows, merging.PAGE)):
@@ -81,20 +96,25 @@ def _misshapen(cells: Sequence[str], width: int) -> CellError | None:
     return None
 
 
-def _row(upload: Import, verdict: merging.Verdict, cells: Sequence[str]) -> ImportRow:
-    return ImportRow(
-        upload=upload,
-        number=verdict.wanted.row,
-        state=verdict.state,
-        cells=[cell.replace("\0", "\ufffd") for cell in cells],
-        fields=dict(verdict.wanted.fields),
-        errors=[error.as_row() for error in verdict.errors],
-        before=verdict.before,
-        e164=verdict.wanted.e164,
+def _row(upload: Import, verdict: merging.Verdict, cells: Sequence[str]) -> Staged:
+    return Staged(
+        upload.pk,
+        verdict.wanted.row,
+        verdict.state,
+        [cell.replace("\0", "\ufffd") for cell in cells],
+        dict(verdict.wanted.fields),
+        [error.as_row() for error in verdict.errors],
+        verdict.before,
+        verdict.wanted.e164,
     )
 
 
-def codes_of(rows: Sequence[ImportRow]) -> Counter[str]:
+def store(page: Sequence[Staged]) -> None:
+    """Insert a page of judged rows."""
+    insert_each(ImportRow, Staged._fields, page, {})
+
+
+def codes_of(rows: Iterable[ImportRow | Staged]) -> Counter[str]:
     """How often each error code stands in the refused ones of `rows`."""
     return Counter(error["code"] for row in rows if row.state == RowState.REFUSED for error in row.errors)
 
