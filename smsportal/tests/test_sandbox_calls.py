@@ -300,6 +300,7 @@ def test_control_resets_everything(world: World) -> None:
         ("/_sandbox/faults", {"kind": "500", "share": 2}, 400),
         ("/_sandbox/faults", {"send_shape": "round"}, 400),
         ("/_sandbox/faults", [1], 400),
+        ("/_sandbox/faults", {"page_max": "many"}, 400),
         ("/_sandbox/webhooks", {"sms": "portal"}, 400),
         ("/_sandbox/webhooks", {"nothing": "http://portal.test"}, 400),
         ("/_sandbox/reply", {"text": "x"}, 400),
@@ -310,6 +311,19 @@ def test_control_resets_everything(world: World) -> None:
 )
 def test_control_refuses_what_it_cannot_do(world: World, path: str, body: Any, status: int) -> None:
     assert control(world, path, body).status == status
+
+
+def test_the_sandbox_s_own_addresses_take_no_other_verb(world: World) -> None:
+    assert world.twins.handle(Request("DELETE", "/_sandbox/log")).status == 404
+
+
+def test_what_is_in_force_is_on_the_page(world: World) -> None:
+    world.twins.faults.add("drip", on="send", times=3, share=0.25)
+    world.ask("GET", "/contact-list/x")
+    page = control(world, "/").body.decode()
+    assert "next 3" in page
+    assert "25%" in page
+    assert "Nothing was called back yet." in page
 
 
 def test_the_page_shows_what_arrived_and_escapes_it(world: World) -> None:

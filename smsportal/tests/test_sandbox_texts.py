@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ def test_a_batch_is_accepted_with_an_id_for_each_text(world: World) -> None:
         ({"messages": []}, "messages must contain at least 1 and no more than 100 elements"),
         ({"messages": batch(*["312-555-0100"] * 101)["messages"]}, "messages must contain at least 1 and no more than 100 elements"),
         ({"messages": None}, "messages must be an array"),
+        ({"messages": [{"to": 3125550100, "message": "x"}]}, "messages.0.to must be a valid phone number"),
         ({"messages": batch("5550100")["messages"]}, "messages.0.to must be a valid phone number"),
         ({"messages": batch("+13125550100")["messages"]}, "messages.0.to must be a valid phone number"),
         ({"messages": batch("312-555-0166")["messages"]}, "messages.0.to must be a valid phone number"),
@@ -116,6 +118,23 @@ def test_texts_can_be_refused_one_by_one_in_the_answer(world: World) -> None:
     body = read(world.ask("POST", "/sms/send/", batch("312-555-0100", "312-555-0157")))
     assert [each.get("errorCode") for each in body["messages"]] == [None, "OptedOut"]
     assert [each["to"] for each in world.ocelot.sent] == ["312-555-0100"]
+
+
+def test_texts_of_many_threads_are_all_accepted_once(world: World) -> None:
+    numbers = [f"312-555-{n:04}" for n in range(1000, 1400)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda to: world.ask("POST", "/sms/send/", batch(to)).status, numbers))
+    assert set(answers) == {201}
+    assert sorted(each["to"] for each in world.ocelot.sent) == numbers
+    assert len({each["messageUuid"] for each in world.ocelot.sent}) == len(numbers)
+
+
+def test_the_log_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smsportal.sandbox.ocelot.texts.KEPT_TEXTS", 20)
+    for n in range(30):
+        world.ask("POST", "/sms/send/", batch("312-555-0100", text=str(n)))
+    assert len(world.ocelot.sent) <= 20
+    assert world.ocelot.sent[-1]["text"] == "29"
 
 
 def test_the_sandbox_imports_nothing_but_the_standard_library() -> None:
