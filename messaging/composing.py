@@ -12,7 +12,8 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -24,13 +25,28 @@ from messaging.statuses import BatchState, MessageState, Reason
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
 from smsportal.claims import Claim, claim, free, let_go
-from smsportal.providers.base import Abilities, pack
+from smsportal.providers.base import Abilities, Delivery, pack
+from smsportal.sql import insert_each
 
 __all__ = ["Preview", "Sample", "expand", "next_batch", "preview", "snapshot"]
 
 log = logging.getLogger(__name__)
 
 LEASE_S: Final = 180  # many times what a page takes; every page renews it
+
+_COLUMNS: Final = ("uuid", "chunk", "contact", "number", "text", "segments", "state", "reason")
+# The other columns of a message nobody has tried to send yet.
+_NEW: Final = {
+    "evidence": "",
+    "attempt": 0,
+    "delivery": Delivery.NONE,
+    "reported_failed": False,
+    "reported_delivered": False,
+    "double_send": False,
+    "error_code": "",
+    "error_text": "",
+    "remote_id": "",
+}
 
 
 def next_batch() -> Claim | None:
@@ -82,34 +98,27 @@ def _write(held: Claim, page: Page, waterfall: Waterfall, abilities: Abilities, 
             updated_at=clock.now(),
         )
         if taken:
-            Message.objects.bulk_create(_messages(held.pk, page.people, abilities, opens), batch_size=500)
+            now = clock.now()
+            same = {**_NEW, "batch": held.pk, "created_at": now, "updated_at": now}
+            insert_each(Message, _COLUMNS, _rows(held.pk, page.people, abilities, opens), same)
     return bool(taken)
 
 
-def _messages(batch: int, people: list[Person], abilities: Abilities, opens: datetime | None) -> Iterator[Message]:
+def _rows(batch: int, people: list[Person], abilities: Abilities, opens: datetime | None) -> Iterator[tuple[Any, ...]]:
     """The rows of a page: those to be sent in chunks of one call each, then those left out."""
-    calls = list(pack([person for person in people if not person.reason], abilities))
+    calls = list(pack((person for person in people if not person.reason), abilities))
     chunks = Chunk.objects.bulk_create(Chunk(batch_id=batch, size=len(call), not_before=opens) for call in calls)
     state, reason = (MessageState.HELD, Reason.QUIET_HOURS) if opens else (MessageState.READY, Reason.NONE)
     for chunk, call in zip(chunks, calls, strict=True):
         for person in call:
-            yield _message(batch, person, chunk.pk, state, reason)
+            yield _row(person, chunk.pk, str(state), str(reason))
     for person in people:
         if person.reason:
-            yield _message(batch, person, None, MessageState.SKIPPED, person.reason)
+            yield _row(person, None, str(MessageState.SKIPPED), person.reason)
 
 
-def _message(batch: int, person: Person, chunk: int | None, state: str, reason: str) -> Message:
-    return Message(
-        batch_id=batch,
-        chunk_id=chunk,
-        contact_id=person.contact,
-        number_id=person.number,
-        text=person.text,
-        segments=person.segments,
-        state=state,
-        reason=reason,
-    )
+def _row(person: Person, chunk: int | None, state: str, reason: str) -> tuple[Any, ...]:
+    return uuid4(), chunk, person.contact, person.number, person.text, person.segments, state, reason
 
 
 def _give_back(held: Claim) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 from typing import Final
-
-from django.utils.module_loading import import_string
 
 CHANNELS: Final[dict[str, str]] = {
     "sms": "messaging.channels.sms",
@@ -13,7 +12,5 @@ CHANNELS: Final[dict[str, str]] = {
 
 
 def get(name: str) -> ModuleType:
-    """The module of the channel `name`, with `measure`, `count`, `reply_kind` and `MAX_TEXT`; KeyError if none."""
-    package, _, module = CHANNELS[name].rpartition(".")
-    found: ModuleType = import_string(f"{package}.{module}")
-    return found
+    """The module of the channel `name`: `measure`, `count`, `culprits`, `reply_kind`, `MAX_TEXT`; KeyError if none."""
+    return import_module(CHANNELS[name])
