@@ -77,6 +77,7 @@ class Ocelot(Provider):
 
     name: ClassVar[str] = "ocelot"
     title: ClassVar[str] = "Ocelot"
+    address: ClassVar[str] = "https://ai.ocelotbot.com/api/v1"  # Contact List API, "base API endpoint"
     # --- abilities ---------------------------------------------------------------------------------------------------
     abilities: ClassVar[Abilities] = Abilities(
         max_per_call=MAX_TEXTS,
