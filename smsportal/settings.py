@@ -33,6 +33,7 @@ def _own_secret(name: str, size: int) -> str:
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env("SECRET_KEY", default="") or _own_secret("secret_key", 48)
 FIELD_KEYS = env.list("FIELD_KEYS", default=[]) or [_own_secret("field_key", 48)]
+OWN_SECRETS = [name for name in ("SECRET_KEY", "FIELD_KEYS") if not env(name, default="")]  # made by _own_secret
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 PUBLIC_URL = env("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
@@ -232,6 +233,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["mask"], "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
+    # The development server has a handler of its own, which would not mask.
+    "loggers": {"django.server": {"handlers": ["console"], "propagate": False}},
 }
 UNFOLD = {
     "SITE_TITLE": "SMS portal",

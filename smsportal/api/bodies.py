@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any, Final
 
-from django.http import HttpRequest
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.parsers import JSONParser
@@ -18,10 +16,8 @@ class StrictJSONParser(JSONParser):
     """JSON without NUL or half characters (PostgreSQL stores neither), nested no deeper than anything needs."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        # The framework reads the request past DATA_UPLOAD_MAX_MEMORY_SIZE; Django's own `body` minds it.
-        raw = stream.body if isinstance(stream, HttpRequest) else stream.read()
         try:
-            parsed = super().parse(BytesIO(raw), media_type, parser_context)
+            parsed = super().parse(stream, media_type, parser_context)
         except RecursionError as deep:
             raise ParseError("The JSON is nested too deeply.") from deep
         _refuse_unstorable(parsed, _DEPTH)
