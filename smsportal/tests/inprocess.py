@@ -1,4 +1,4 @@
-"""Lets the client talk to the twins without a socket: same requests, same bytes, and the errors requests really raises."""
+"""Lets the client talk without a socket, to the twins or to a fixed answer: same bytes, same errors as over the network."""
 
 from __future__ import annotations
 
@@ -63,3 +63,18 @@ class _Drip(io.RawIOBase):
 
     def read(self, size: int = -1) -> NoReturn:
         raise TimeoutError("The total deadline has passed.")
+
+
+class Says(HTTPAdapter):
+    """Gives every request the same answer, or the same failure, and keeps the requests."""
+
+    def __init__(self, status: int, body: bytes = b"", error: Exception | None = None) -> None:
+        super().__init__()
+        self.status, self.body, self.error = status, body, error
+        self.requests: list[requests.PreparedRequest] = []
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        self.requests.append(request)
+        if self.error:
+            raise self.error
+        return self.build_response(request, _as_response(request, Answer(self.status, {}, self.body)))

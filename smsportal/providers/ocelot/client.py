@@ -56,7 +56,7 @@ LISTS: Final = "/contact-list"
 SEND: Final = "/sms/send/"  # with its slash: the guide's address; a redirect would turn the POST into a GET
 PAGE: Final = 100  # the documents' own sample asks for 100; the answer's length decides where the next page begins (A5)
 MAX_PAGES: Final = 10_000
-MAX_TURNS: Final = 1000
+MAX_ROWS: Final = 5000  # of a lookup
 NO_LIST: Final = "000000000000000000000000"  # a well-formed id that no list has
 
 # What an account's options may change, and what holds when they are silent.
@@ -182,15 +182,15 @@ class Ocelot(Provider):
         return [sender_from(row) for row in rows if row.get("phoneNumber")]
 
     def transcript(self, operator: str, number: str) -> list[RemoteTurn]:
-        """Texting API, "Get transcripts": the turns with one number, oldest first, the newest 1,000 of them."""
+        """Texting API, "Get transcripts": the turns with one number, oldest first."""
         wanted = to_ocelot(number, self._option("number_format"))
-        asked = {"operator": operator, "phoneNumber": wanted, "orderBy": "timestamp", "order": "DESC"}
-        return [turn_from(row) for row in reversed(self._look_up("transcripts", asked))]
+        asked = {"operator": operator, "phoneNumber": wanted, "orderBy": "timestamp", "order": "ASC"}
+        return [turn_from(row) for row in self._look_up("transcripts", asked)]
 
     def _look_up(self, kind: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         option = "phone_numbers_path" if kind == "phone numbers" else "transcripts_path"
         found: list[dict[str, Any]] = []
-        while len(found) < MAX_TURNS:
+        while len(found) < MAX_ROWS:
             body = checked(kind, {**asked, "skip": len(found), "limit": PAGE})
             try:
                 reply = self._ask(self._option("lookup_verb"), self._option(option), body)
@@ -207,7 +207,7 @@ class Ocelot(Provider):
             found += rows
             if not rows or (len(found) >= total if total is not None else len(rows) < PAGE):
                 break
-        return found[:MAX_TURNS]
+        return found
 
     # --- parse -------------------------------------------------------------------------------------------------------
     @classmethod

@@ -105,7 +105,8 @@ def _consent(element: Mapping[str, Any], item: Item, name: str) -> Event:
 
 def _direction(name: str) -> EventKind | None:
     """Only `PhoneNumber.optedIn` is documented (A10). An event that is not clearly an opt-in opts nobody in."""
-    out, into = re.search(r"opt(ed)?out|unsubscribe", name), re.search(r"opt(ed)?in$", name)
+    out = re.search(r"opt(ed)?out|unsubscribe", name)
+    into = re.fullmatch(r"(phonenumber|phone|number|contact|sms|global)?opt(ed)?in", name)
     if bool(out) == bool(into):
         return None
     return EventKind.OPT_OUT if out else EventKind.OPT_IN
