@@ -10,7 +10,7 @@ from typing import Final
 from django.db.models import F
 
 from messaging.effects import News
-from messaging.models import ItemState, WebhookCall, WebhookItem
+from messaging.models import CallState, ItemState, WebhookCall, WebhookItem
 from smsportal import clock
 from smsportal.providers.base import Event, EventKind
 from smsportal.text import clean, clean_json
@@ -25,7 +25,9 @@ def take_in(call: WebhookCall, first: int, events: Sequence[Event]) -> list[News
     contradicts one. News with a known key and another content is a conflict: it is stored, shown and not applied.
     Three or four statements, however many events.
     """
-    known = {item.position: item for item in call.items.filter(position__gte=first, position__lt=first + len(events))}
+    first_reading = call.state == CallState.NEW and call.tries <= 1
+    here = call.items.filter(position__gte=first, position__lt=first + len(events))
+    known = {} if first_reading else {item.position: item for item in here}
     work, given = [], []
     for position, event in enumerate(events, start=first):
         if position in known:
@@ -33,7 +35,7 @@ def take_in(call: WebhookCall, first: int, events: Sequence[Event]) -> list[News
                 work.append((_updated(known[position], event), event))
         else:
             given.append((_item(call, position, event), event))
-    work += _store(given)
+    work += _store(given, count=first_reading)
     attempt = call.attempt
     return [
         News(
@@ -62,23 +64,21 @@ def _item(call: WebhookCall, position: int, event: Event) -> WebhookItem:
 
 
 def _key(event: Event, digest: str) -> str:
-    """The kind belongs to it: Ocelot's own samples show one eventId on a reply and on an opt-in (Texting API)."""
-    key = f"{event.kind}:{clean(event.key) or digest}"
-    return key if len(key) <= LONGEST_KEY else f"{event.kind}:{hashlib.sha256(key.encode()).hexdigest()}"
+    """The provider's key; it tells a reply from an opt-in with the same eventId, as Ocelot's own samples show them."""
+    key = clean(event.key) or digest
+    return key if len(key) <= LONGEST_KEY else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def _updated(item: WebhookItem, event: Event) -> WebhookItem:
     """The row of an element read again: the code may understand more of it by now."""
     if item.kind != event.kind:
-        key = _key(event, item.sha256)
-        taken = WebhookItem.objects.filter(account=item.account_id, key=key).exists()
-        item.kind, item.key = event.kind, item.key if taken else key
-        WebhookItem.objects.filter(pk=item.pk).update(kind=item.kind, key=item.key)
+        item.kind = event.kind
+        WebhookItem.objects.filter(pk=item.pk).update(kind=item.kind)
     return item
 
 
-def _store(given: Sequence[tuple[WebhookItem, Event]]) -> list[tuple[WebhookItem, Event]]:
-    """Insert what is new; of the rest, count repetitions and store conflicts."""
+def _store(given: Sequence[tuple[WebhookItem, Event]], *, count: bool) -> list[tuple[WebhookItem, Event]]:
+    """Insert what is new; of the rest, `count` the repetitions and store the conflicts."""
     if not given:
         return []
     stored = _insert([item for item, _ in given])
@@ -93,7 +93,7 @@ def _store(given: Sequence[tuple[WebhookItem, Event]]) -> list[tuple[WebhookItem
             repeated.add(there.pk)
         else:
             conflicts.append(_conflict(item, there))
-    if repeated:
+    if repeated and count:
         WebhookItem.objects.filter(pk__in=repeated).update(repeats=F("repeats") + 1, updated_at=clock.now())
     if conflicts:
         _insert(conflicts)

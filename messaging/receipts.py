@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +32,11 @@ log = logging.getLogger(__name__)
 # Reports that tell why a text did not arrive; the worst of them gives the message its error.
 TROUBLE: Final = frozenset({Delivery.TEMPORARY_FAILURE, Delivery.UNCONFIRMED, Delivery.FAILED})
 SEEN_BY_PERSON: Final = Delivery.DELIVERED
+# What a receipt may change of a message; `delivery` stands first because the statement compares it.
+COLUMNS: Final = (
+    "delivery", "reported_failed", "reported_delivered", "double_send", "error_code", "error_text", "remote_id",
+    "evidence", "state", "reason",
+)  # fmt: skip
 # About to be sent, for the first time or again: `attempt` counts what was tried before.
 WAITING: Final = (MessageState.HELD, MessageState.READY, MessageState.CLAIMED)
 
@@ -43,6 +48,7 @@ class Match:
     message_id: int
     attempt: int
     number_id: int
+    unknown_in: int | None  # the chunk, when the message was unknown as it was looked up
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class _Candidate:
     number_id: int
     batch_id: int
     remote_id: str
+    state: str
+    chunk_id: int | None
 
 
 def hear_receipts(account_id: int, news: Sequence[News]) -> None:
@@ -101,7 +109,7 @@ def _match(account_id: int, news: Sequence[News]) -> list[tuple[News, Match | No
 
 
 def _candidates(messages: Iterable[Message]) -> list[_Candidate]:
-    columns = ("pk", "uuid", "attempt", "number_id", "batch_id", "remote_id")
+    columns = ("pk", "uuid", "attempt", "number_id", "batch_id", "remote_id", "state", "chunk_id")
     return [_Candidate(*row) for row in messages.values_list(*columns)]  # type: ignore[attr-defined]
 
 
@@ -136,7 +144,8 @@ def _checked(news: News, found: _Candidate | None, attempt: int | None) -> Match
     if not (attempt or found.attempt):
         news.unmatched("Nothing of this message was sent yet.")
         return None
-    return Match(found.pk, attempt or found.attempt, found.number_id)
+    unknown_in = found.chunk_id if found.state == MessageState.UNKNOWN else None
+    return Match(found.pk, attempt or found.attempt, found.number_id, unknown_in)
 
 
 # --- what it does ----------------------------------------------------------------------------------------------------
@@ -159,52 +168,52 @@ def _apply(matched: Sequence[tuple[News, Match | None]]) -> None:
             news.fate(ItemState.UNRECOGNISED, news.event.problem or f"Unknown status “{news.event.status[:80]}”.")
         else:
             by_message[match.message_id].append((news, match))
-    # Locked in one order, so that two workers wait for each other instead of deadlocking. SQLite has one writer.
-    rows = list(Message.objects.select_for_update().filter(pk__in=by_message).order_by("pk"))
+    rows = _locked(by_message)
     for gone in by_message.keys() - {row.pk for row in rows}:
         for news, _ in by_message[gone]:
             news.item.message_id = None
             news.unmatched("Its message was removed.", again=False)
-    told = _told(rows)
+    _write([(row, by_message[row.pk]) for row in rows])
+    proven = {row.chunk_id for row in rows if row.state == MessageState.UNKNOWN and row.chunk_id is not None}
+    if proven:
+        _prove(proven)
+
+
+def _locked(by_message: Mapping[int, Sequence[tuple[News, Match]]]) -> list[Message]:
+    """The messages, locked in one order, and before them the chunks that a receipt may prove.
+
+    The sender locks chunks before messages, too, so that workers wait for each other instead of deadlocking. SQLite
+    has one writer.
+    """
+    chunks = {match.unknown_in for pairs in by_message.values() for _, match in pairs if match.unknown_in}
+    if chunks:
+        list(Chunk.objects.select_for_update().filter(pk__in=chunks).order_by("pk").values_list("pk"))
+    return list(Message.objects.select_for_update().filter(pk__in=by_message).order_by("pk"))
+
+
+def _write(heard: Sequence[tuple[Message, Sequence[tuple[News, Match]]]]) -> None:
+    """Join what was heard of each message and write all of them in two statements."""
+    told = _told([row for row, _ in heard])
     changed: list[Message] = []
     fresh: list[Receipt] = []
-    for row in rows:
+    for row, pairs in heard:
         before = _columns(row)
-        new = [receipt for pair in by_message[row.pk] if (receipt := _tell(told[row.pk], row, *pair))]
-        _join(row, by_message[row.pk], told[row.pk])
-        for news, _ in by_message[row.pk]:
+        new = [receipt for pair in pairs if (receipt := _tell(told[row.pk], row, *pair))]
+        _join(row, pairs, told[row.pk])
+        for news, _ in pairs:
             news.fate(ItemState.APPLIED)
         if new or _columns(row) != before:
             changed.append(row)
             fresh += new
     Receipt.objects.bulk_create(fresh)
     now = clock.now()
-    update_each(
-        Message,
-        [
-            "delivery", "reported_failed", "reported_delivered", "double_send",
-            "error_code", "error_text", "remote_id", "evidence", "state", "reason", "updated_at",
-        ],
-        [(row.pk, *_columns(row), now) for row in changed],
-        # Only ever upwards, even if the lock above is one day forgotten.
-        where="messaging_message.delivery <= new.c0",
-    )  # fmt: skip
-    _prove({row.chunk_id for row in rows if row.state == MessageState.UNKNOWN and row.chunk_id is not None})
+    # Only ever upwards, even if the lock is one day forgotten.
+    upwards = "messaging_message.delivery <= new.c0"
+    update_each(Message, [*COLUMNS, "updated_at"], [(row.pk, *_columns(row), now) for row in changed], where=upwards)
 
 
 def _columns(row: Message) -> tuple[object, ...]:
-    return (
-        row.delivery,
-        row.reported_failed,
-        row.reported_delivered,
-        row.double_send,
-        row.error_code,
-        row.error_text,
-        row.remote_id,
-        row.evidence,
-        row.state,
-        row.reason,
-    )
+    return tuple(getattr(row, name) for name in COLUMNS)
 
 
 def _told(rows: Sequence[Message]) -> defaultdict[int, list[Receipt]]:
