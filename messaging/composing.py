@@ -18,15 +18,26 @@ from uuid import uuid4
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from messaging.audience import Audience, Page, Person, abilities_of
+from messaging.audience import PAGE, Audience, Page, Person, abilities_of
 from messaging.models import Batch, Chunk, Message, Waterfall
-from messaging.previewing import Preview, Sample, no_one, opens_at, pour, preview, snapshot
+from messaging.previewing import (
+    LISTS_CHANGED,
+    Preview,
+    Sample,
+    begin_snapshot,
+    no_one,
+    opens_at,
+    pour,
+    preview,
+    snapshot,
+    snapshot_of,
+)
 from messaging.statuses import BatchState, MessageState, Reason
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
 from smsportal.claims import Claim, claim, free, let_go
 from smsportal.providers.base import Abilities, Delivery, pack
-from smsportal.sql import insert_each
+from smsportal.sql import delete_all, insert_each
 
 __all__ = ["Preview", "Sample", "expand", "next_batch", "preview", "snapshot"]
 
@@ -56,24 +67,33 @@ def next_batch() -> Claim | None:
 
 
 def expand(held: Claim) -> None:
-    """Write the messages of a claimed batch from where it was left, then set it running.
+    """Write the messages of a claimed batch from where it was left, then set it running: only then may they be sent.
 
     Stops without a word when the batch was paused or cancelled or the claim was lost: what is written stands, and
-    whoever claims it next goes on behind it. A batch whose lists changed since it was approved goes back to draft.
+    whoever claims it next goes on behind it. When what was written is not what was approved, because somebody changed
+    the lists meanwhile, it is thrown away and the batch goes back to draft.
     """
     batch = Batch.objects.select_related("account", "unit").get(pk=held.pk)
-    untouched = batch.expanded_to == 0
-    if untouched and batch.snapshot and snapshot(batch) != batch.snapshot:
-        _give_back(held)
-        return
-    waterfall = no_one() if untouched or batch.waterfall is None else batch.waterfall
     opens, abilities = opens_at(batch), per_call(batch.account)
+    waterfall = batch.waterfall if batch.expanded_to and batch.waterfall else no_one()
+    digest = begin_snapshot(batch)
+    digest.update(snapshot_of(_written(batch)))
     for page in Audience(batch).pages(after=batch.expanded_to):
         waterfall = pour(waterfall, page.people, page.contacts, held=opens is not None)
         if not _write(held, page, waterfall, abilities, opens):
             let_go(Batch, held)
             return
-    _mine(held).update(state=BatchState.RUNNING, owner="", lease_until=None, updated_at=clock.now())
+        digest.update(snapshot_of((person.e164, person.text) for person in page.people))
+    if batch.snapshot in {"", digest.hexdigest()}:
+        _mine(held).update(state=BatchState.RUNNING, owner="", lease_until=None, updated_at=clock.now())
+    else:
+        _throw_away(held)
+
+
+def _written(batch: Batch) -> Iterator[tuple[str, str]]:
+    """The numbers and texts an earlier worker wrote before it was stopped."""
+    if batch.expanded_to:
+        yield from batch.messages.order_by("number_id").values_list("number__e164", "text").iterator(PAGE)
 
 
 def per_call(account: ProviderAccount) -> Abilities:
@@ -121,16 +141,22 @@ def _row(person: Person, chunk: int | None, state: str, reason: str) -> tuple[An
     return uuid4(), chunk, person.contact, person.number, person.text, person.segments, state, reason
 
 
-def _give_back(held: Claim) -> None:
-    """Void an approval that no longer says what would be sent; a person must look again."""
-    voided = _mine(held).update(
-        state=BatchState.DRAFT,
-        snapshot="",
-        started_at=None,
-        owner="",
-        lease_until=None,
-        problem="The lists changed after the batch was approved. Look at the preview and submit it again.",
-        updated_at=clock.now(),
-    )
-    if voided:
-        log.warning("Batch %s goes back to draft: its audience is not the one approved", held.pk)
+def _throw_away(held: Claim) -> None:
+    """Void an approval that no longer says what would be sent; a person must look again. Nothing had left."""
+    with transaction.atomic():
+        voided = _mine(held).update(
+            state=BatchState.DRAFT,
+            snapshot="",
+            waterfall=None,
+            recipients=0,
+            expanded_to=0,
+            started_at=None,
+            owner="",
+            lease_until=None,
+            problem=LISTS_CHANGED,
+            updated_at=clock.now(),
+        )
+        if voided:
+            delete_all(Message, "batch", held.pk)
+            delete_all(Chunk, "batch", held.pk)
+            log.warning("Batch %s goes back to draft: its lists changed since it was approved", held.pk)

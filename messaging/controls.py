@@ -12,7 +12,7 @@ from contacts.models import ContactList
 from messaging.drafting import VOIDED, create, edit, refuse_unsendable
 from messaging.models import Batch, Chunk, Message
 from messaging.moves import move, refusal
-from messaging.previewing import Preview, snapshot, survey
+from messaging.previewing import LISTS_CHANGED, Preview, snapshot, survey
 from messaging.resending import resolve_unknown, retry_failed
 from messaging.singles import send_single
 from messaging.statuses import MOVES, BatchState, ChunkState, MessageState, Reason, allowed
@@ -92,11 +92,8 @@ def start(batch: Batch, *, actor: User | None) -> Batch:
     _refuse_unless(batch, "start")
     refuse_unsendable(batch.account, batch.sender, batch.operator)
     if snapshot(batch) != batch.snapshot:
-        move(batch, "start", actor=actor, state=BatchState.DRAFT, **VOIDED)
-        raise Conflict(
-            "The lists changed since this batch was approved, so it is a draft again. Look at the preview and submit it.",
-            allowed=allowed(batch.state),
-        )
+        move(batch, "start", actor=actor, state=BatchState.DRAFT, **{**VOIDED, "problem": LISTS_CHANGED})
+        raise Conflict(LISTS_CHANGED, allowed=allowed(batch.state))
     move(batch, "start", actor=actor, state=BatchState.EXPANDING, started_at=clock.now(), problem="")
     return batch
 

@@ -21,6 +21,9 @@ from messaging.statuses import Reason
 from smsportal import clock
 
 LONG_SEGMENTS: Final = 3
+LISTS_CHANGED: Final = (
+    "The lists changed since this batch was approved, so it is a draft again. Look at the preview and submit it."
+)
 _SHORTENED: Final = re.compile(
     r"\b(bit\.ly|tinyurl\.com|t\.co|goo\.gl|ow\.ly|is\.gd|buff\.ly|rebrand\.ly)/", re.IGNORECASE
 )
@@ -89,9 +92,9 @@ def preview(batch: Batch) -> Preview:
 
 def snapshot(batch: Batch) -> str:
     """What an approval is bound to: a hash over each number and its text, sender, account, options and time."""
-    digest = _digest(batch)
+    digest = begin_snapshot(batch)
     for page in Audience(batch).pages():
-        digest.update(_lines(page.people))
+        digest.update(snapshot_of((person.e164, person.text) for person in page.people))
     return digest.hexdigest()
 
 
@@ -99,25 +102,27 @@ def survey(batch: Batch) -> tuple[Preview, str]:
     """The preview and the snapshot from one walk over the audience."""
     schemas = {each.name: [remote.name for remote in each.schema()] for each in batch.lists.all()}
     wording.refuse_unknown(batch.text, schemas)
-    opens, digest, found = opens_at(batch), _digest(batch), _Findings(batch)
+    opens, digest, found = opens_at(batch), begin_snapshot(batch), _Findings(batch)
     waterfall = no_one()
     for page in Audience(batch).pages():
         waterfall = pour(waterfall, page.people, page.contacts, held=opens is not None)
-        digest.update(_lines(page.people))
+        digest.update(snapshot_of((person.e164, person.text) for person in page.people))
         for person in page.people:
             found.note(person)
     warnings = [*_about_text(batch), *found.warnings(), *_about_hours(batch, opens, waterfall["quiet_hours"])]
     return Preview(waterfall, found.samples(), found.segments(), warnings), digest.hexdigest()
 
 
-def _digest(batch: Batch) -> hashlib._Hash:
+def begin_snapshot(batch: Batch) -> hashlib._Hash:
+    """The hash of everything but the audience, to be fed with `snapshot_of` in the order of the numbers' ids."""
     time = batch.send_at.timestamp() if batch.send_at else None
     what = [batch.account_id, batch.channel, batch.sender, batch.operator, batch.provider_options, time, batch.text]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode())
 
 
-def _lines(people: Iterable[Person]) -> bytes:
-    return json.dumps([(person.e164, person.text) for person in people]).encode()
+def snapshot_of(texts: Iterable[tuple[str, str]]) -> bytes:
+    """Numbers and their texts as a snapshot hashes them, however many come at once."""
+    return "".join(f"{e164}\0{text}\0" for e164, text in texts).encode("utf-8", "surrogatepass")
 
 
 @dataclass(slots=True)
