@@ -295,6 +295,7 @@ def test_a_limit_above_500_means_500():
         (b'{"name": "' + b"x" * (2 * 1024 * 1024) + b'"}', "application/json", 413),
         (b'{"name": "' + b"x" * 201 + b'"}', "application/json", 400),
     ],
+    ids=lambda value: repr(value)[:40],
 )
 def test_a_wrong_body_is_a_problem(body, content_type, status):
     make_account()
