@@ -162,6 +162,8 @@ if env.bool("BEHIND_PROXY", default=False):
 
 # --- API -------------------------------------------------------------------------------------------------------------
 KNOX_TOKEN_MODEL = "accounts.ApiToken"
+# knox would make a table for the token model that ours replaces, and Django could not empty the tables around it.
+MIGRATION_MODULES: dict[str, str | None] = {"knox": None}
 REST_KNOX = {
     "TOKEN_PREFIX": "smsp_",
     "AUTH_HEADER_PREFIX": "Bearer",
@@ -241,6 +243,7 @@ UNFOLD = {
     "SITE_HEADER": "SMS portal",
     "SITE_SYMBOL": "sms",
     "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "smsportal.navigation.favicon"}],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "smsportal.navigation.sidebar"},
