@@ -130,7 +130,8 @@ def _closed(batch: Batch) -> list[Line]:
 
 
 def _parts(counted: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(counted.items(), key=lambda part: (-part[1], part[0])))
+    shown = sorted(counted.items(), key=lambda part: (-part[1], part[0]))
+    return tuple((what.replace("_", " "), count) for what, count in shown)
 
 
 def complaints(batch: Batch, received: Iterable[Mapping[str, Any]], *, never: Iterable[str]) -> list[str]:
