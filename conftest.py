@@ -1,3 +1,3 @@
 """Plugs the makers and the in-process twin into every test."""
 
-pytest_plugins = ["smsportal.tests.world"]
+pytest_plugins = ["smsportal.tests.world", "smsportal.tests.children"]

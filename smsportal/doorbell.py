@@ -26,6 +26,15 @@ def celery_app() -> Celery:
 
     app = Celery("smsportal")
     app.config_from_object("django.conf:settings", namespace="CELERY")
+    rabbit = settings.CELERY_BROKER_URL.startswith("amqp")
+    app.conf.task_default_queue_type = "quorum" if rabbit else "classic"
+    # Whoever rings is answering a person: a broker that is away may cost a moment, not more.
+    moment = {"max_retries": 0, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
+    app.conf.broker_transport_options = (
+        {"confirm_publish": True, **moment}
+        if rabbit
+        else {"visibility_timeout": 600, "socket_timeout": 5, "socket_connect_timeout": 2, **moment}
+    )
     return app
 
 
