@@ -3,7 +3,7 @@
 Three short transactions and one request. The intent is committed before the request leaves, and it holds the consent
 of every recipient; after it a chunk is never made ready again by time, only by an answer that says it was refused.
 
-Next: smsportal/providers/ocelot.py
+Next: smsportal/providers/ocelot/__init__.py
 """
 
 from __future__ import annotations

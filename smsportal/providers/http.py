@@ -49,7 +49,7 @@ PATIENCE_S: Final = 5.0  # how long such a call waits when it is asked to; longe
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long a call may take, in seconds: to connect, between two bytes, and as a whole (reliability.md §3.4)."""
+    """How long a call may take, in seconds: to connect, between two bytes, and as a whole."""
 
     connect_s: float = 5.0
     read_s: float = 30.0

@@ -55,7 +55,7 @@ def elements(payload: object) -> list[object]:
 def words(body: bytes) -> str:
     """What an error answer says, for staff: its message as plain text, or "" when it says nothing readable.
 
-    Knows NestJS's `{statusCode, message, error}` with a text or a list as message (providers.md §2.1) and the
+    Knows NestJS's `{statusCode, message, error}` with a text or a list as message and the
     nested forms of others. A page of HTML says nothing to staff.
     """
     try:

@@ -23,7 +23,7 @@ from smsportal.providers.errors import (
 
 MAX_WAIT_S: Final = 15 * 60.0  # the longest Retry-After we believe
 
-# What a status means for every call; then where a send and another call differ (reliability.md §3.7).
+# What a status means for every call; then where a send and another call differ.
 _ALWAYS: Final[dict[int, type[ProviderError]]] = {
     400: Refused,
     401: Misconfigured,

@@ -1,4 +1,4 @@
-"""The Ocelot client at its limits, and against everything the documents leave open (providers.md §5.3)."""
+"""The Ocelot client at its limits, and against everything the documents leave open."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What Ocelot tells us by webhook: statuses of texts, replies, campaign activity, opt-ins and opt-outs.
 
 One address may receive every kind, as an array or as one object, so an element is told by its keys and not by where it
-arrived (providers.md §2.12). Names are compared without case and punctuation: one document writes "inbound", the other
+arrived. Names are compared without case and punctuation: one document writes "inbound", the other
 "Inbound", for the same event. What is not understood becomes an UNRECOGNISED event with the reason; nothing is dropped
 and nothing raises.
 """

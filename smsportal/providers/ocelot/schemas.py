@@ -1,6 +1,6 @@
 """The closed schema of every body we send to Ocelot: a request that breaks it is stopped before it leaves.
 
-Stricter than the documents where providers.md shows that Ocelot would take it amiss: blank values are left out, a
+Stricter than the documents where Ocelot would take it amiss: blank values are left out, a
 field of a list's own may not be called like a default one, every contact has a number.
 """
 

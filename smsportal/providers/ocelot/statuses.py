@@ -75,7 +75,7 @@ BAD_NUMBER: Final = Failure("The number is not in service. Check it with the per
 UNREACHABLE: Final = Failure("The phone could not be reached in time. Try again later.")
 NO_REASON: Final = Failure("Ocelot could not deliver the text and gave no reason. Try again later.")
 
-# Keywords in an error code or a failed reason, in this order (providers.md §2.7).
+# Keywords in an error code or a failed reason, in this order (A7): some reasons are those Ocelot's Admin Portal shows.
 _ERRORS: Final[tuple[tuple[re.Pattern[str], Failure], ...]] = (
     (re.compile(r"blocked_?by_?(carrier_?)?(user|person|recipient|contact)|blacklist"), BLOCKED),
     (re.compile(r"opt(ed)?[_ -]?out|unsubscri"), OPTED_OUT),
