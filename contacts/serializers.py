@@ -22,6 +22,7 @@ from contacts.models import (
 )
 from smsportal.accounts.serializers import AccountField, UnitField
 from smsportal.api.bodies import StrictSerializer
+from smsportal.mirror.plan import Plan
 from smsportal.providers.base import RemoteField
 
 TEXTS: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -250,29 +251,27 @@ class AcceptSerializer(StrictSerializer):
 
 # --- sync ------------------------------------------------------------------------------------------------------------
 class PlanSerializer(serializers.Serializer[Any]):
-    """What a run will do: counts and samples. `destructive` plans need a confirmation."""
+    """What a run will do: counts and samples. `destructive` plans need a confirmation.
 
-    hash = serializers.CharField()
+    `unusable` records are there but not what we can keep, `forget` are removed here and gone there too, `create` makes
+    the list there, `list_changed` says that name, tags, meta or fields differ, `there` counts the provider's records.
+    """
+
+    hash = serializers.CharField(allow_blank=True)
     append = serializers.IntegerField()
     pull = serializers.IntegerField()
     replace = serializers.IntegerField()
     delete = serializers.IntegerField()
     same = serializers.IntegerField()
     conflict = serializers.IntegerField()
+    unusable = serializers.IntegerField()
+    forget = serializers.IntegerField()
+    there = serializers.IntegerField()
+    create = serializers.BooleanField()
+    list_changed = serializers.BooleanField()
     destructive = serializers.BooleanField()
     samples = serializers.DictField()
-
-    def to_representation(self, instance: Any) -> dict[str, Any]:
-        counts = {
-            name: instance.plan.get(name, 0) for name in ("append", "pull", "replace", "delete", "same", "conflict")
-        }
-        return {
-            **instance.plan,
-            **counts,
-            "hash": instance.plan_hash,
-            "destructive": bool(instance.plan.get("destructive")),
-            "samples": instance.plan.get("samples", {}),
-        }
+    unknown_fields = serializers.ListField(child=serializers.CharField())
 
 
 class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
@@ -280,7 +279,7 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
 
     id = serializers.UUIDField(source="uuid", read_only=True)
     contact_list = serializers.UUIDField(source="contact_list.uuid", read_only=True)
-    plan = PlanSerializer(source="*", read_only=True)
+    plan = serializers.SerializerMethodField()
     report = serializers.DictField(read_only=True, allow_null=True)
 
     class Meta:
@@ -297,6 +296,12 @@ class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
             "finished_at",
         ]
         read_only_fields = fields
+
+    @extend_schema_field(PlanSerializer)
+    def get_plan(self, run: SyncRun) -> dict[str, Any]:
+        # A run that failed before it had a plan shows an empty one.
+        empty = {**Plan().as_json(), "unknown_fields": []}
+        return {**empty, **run.plan, "hash": run.plan_hash}
 
 
 class ConfirmSerializer(StrictSerializer):

@@ -10,7 +10,9 @@ from contacts.views import (
     Imports,
     ListContacts,
     ListImports,
+    ListSync,
     OptOuts,
+    SyncRuns,
 )
 
 urlpatterns = [
@@ -21,6 +23,7 @@ urlpatterns = [
     ),
     path("contact-lists/<uuid:id>/contacts/", ListContacts.as_view({"get": "list", "post": "create"})),
     path("contact-lists/<uuid:id>/imports/", ListImports.as_view({"get": "list", "post": "create"})),
+    path("contact-lists/<uuid:id>/sync/", ListSync.as_view({"post": "plan"})),
     path("contacts/<uuid:id>/", Contacts.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),
     path("imports/<uuid:id>/", Imports.as_view({"get": "retrieve", "patch": "partial_update"})),
     path("imports/<uuid:id>/rows/", ImportRows.as_view({"get": "list"})),
@@ -28,6 +31,8 @@ urlpatterns = [
     path("imports/<uuid:id>/apply/", Imports.as_view({"post": "apply"})),
     path("imports/<uuid:id>/undo/", Imports.as_view({"post": "undo"})),
     path("imports/<uuid:id>/refused.csv", Imports.as_view({"get": "refused"})),
+    path("sync-runs/<uuid:id>/", SyncRuns.as_view({"get": "retrieve"})),
+    path("sync-runs/<uuid:id>/apply/", SyncRuns.as_view({"post": "apply"})),
     path("opt-outs/", OptOuts.as_view({"get": "list", "post": "create"})),
     path("opt-outs/<uuid:id>/", OptOuts.as_view({"delete": "destroy"})),
     path("consent-events/", ConsentEvents.as_view({"get": "list"})),

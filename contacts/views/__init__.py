@@ -3,6 +3,7 @@
 from contacts.views.consent import ConsentEvents, OptOuts
 from contacts.views.imports import ImportRows, Imports, ListImports
 from contacts.views.lists import ContactLists, Contacts, ListContacts
+from contacts.views.syncs import ListSync, SyncRuns
 
 __all__ = [
     "ConsentEvents",
@@ -12,5 +13,7 @@ __all__ = [
     "Imports",
     "ListContacts",
     "ListImports",
+    "ListSync",
     "OptOuts",
+    "SyncRuns",
 ]

@@ -106,6 +106,8 @@ class BatchSerializer(serializers.ModelSerializer[Batch]):
 class _Visible(serializers.SlugRelatedField[Any]):
     """A row named by its id, among those the caller may see."""
 
+    default_error_messages = {"does_not_exist": "You can see nothing with this id.", "invalid": "This is no id."}
+
     def __init__(self, **more: Any) -> None:
         super().__init__(slug_field="uuid", **more)
 
