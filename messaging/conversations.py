@@ -85,12 +85,11 @@ def _state(message: Message) -> str:
 def reply(conversation: Conversation, *, actor: User, text: str) -> Message:
     """Send `text` to the person from where the last text to them came, and put the conversation to rest.
 
-    Raises Wrong when nothing was ever sent to this number through the account, so that no sender is known; and
+    Raises Wrong when nothing was ever written to this number through the account, so that no sender is known; and
     whatever `controls.send_single` refuses with, an opt-out above all.
     """
     last = (
         Message.objects.filter(number=conversation.number_id, batch__account=conversation.account_id)
-        .exclude(state__in=UNSAID)
         .select_related("batch__unit", "batch__account")
         .order_by("-pk")
         .first()

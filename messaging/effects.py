@@ -114,7 +114,7 @@ def one_by_one(news: Sequence[News], apply: Callable[[News], None]) -> None:
 
 def hear_person(news: News) -> None:
     """A reply, an opt-out or an opt-in."""
-    number = _number(news)
+    number = number_of(news)
     if number is None:
         return
     news.item.number = number
@@ -128,7 +128,8 @@ def hear_person(news: News) -> None:
     news.fate(ItemState.APPLIED)
 
 
-def _number(news: News) -> PhoneNumber | None:
+def number_of(news: News) -> PhoneNumber | None:
+    """The locked row of the number the news names. None, and unmatched for good, when it is not one we may text."""
     try:
         e164 = phones.to_e164(news.event.number)
     except phones.BadNumber as bad:

@@ -1,7 +1,6 @@
 """What delivery receipts do to messages: all receipts of a call in a handful of statements, whatever their order.
 
-A receipt finds its message by our reference, else by the provider's id, else by the address of a single attempt; only
-among the messages of the account that was called. News of the current attempt joins what is known of the delivery.
+News of the current attempt joins what is known of the delivery.
 News of an earlier attempt never makes it look worse; when it says that the earlier one went out too, that is an
 incident and is marked as one.
 """
@@ -9,17 +8,16 @@ incident and is marked as one.
 from __future__ import annotations
 
 import logging
-import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from django.db import InterfaceError, OperationalError, transaction
 
-from contacts.models import ConsentSource
+from contacts.models import ConsentSource, PhoneNumber
 from messaging import effects, outcomes
 from messaging.effects import News
+from messaging.matching import Match, find_messages
 from messaging.models import Chunk, ItemState, Message, Receipt
 from messaging.statuses import DELIVERY_WORDS, Known, MessageState, join
 from smsportal import clock
@@ -41,120 +39,53 @@ COLUMNS: Final = (
 WAITING: Final = (MessageState.HELD, MessageState.READY, MessageState.CLAIMED)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """The message a receipt is about, and which attempt of it."""
-
-    message_id: int
-    attempt: int
-    number_id: int
-    unknown_in: int | None  # the chunk, when the message was unknown as it was looked up
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    pk: int
-    uuid: uuid.UUID
-    attempt: int
-    number_id: int
-    batch_id: int
-    remote_id: str
-    state: str
-    chunk_id: int | None
-
-
 def hear_receipts(account_id: int, news: Sequence[News]) -> None:
     """Apply receipts; when the whole lot fails, each by itself, so that a bad one leaves the others alone."""
     if not news:
         return
-    matched = _match(account_id, news)
-    _suppress_blocked(matched)
+    matched = [pair for pair in find_messages(account_id, news) if _suppressed_if_blocked(*pair)]
     said = {id(each): len(each.changes) for each in news}
     try:
         with transaction.atomic():
             _apply(matched)
-            effects.keep(news)
+            effects.keep([each for each, _ in matched])
     except (OperationalError, InterfaceError):
         raise  # the database is away or in a deadlock: the whole call is read again
     except Exception:
-        log.exception("A call with %s receipts failed as a whole; they are applied one by one", len(news))
-        found = {id(each): match for each, match in matched}
-        for each in news:
+        log.exception("A call with %s receipts failed as a whole; they are applied one by one", len(matched))
+        found = {id(each): where for each, where in matched}
+        for each, _ in matched:
             del each.changes[said[id(each)] :]
-        effects.one_by_one(news, lambda each: _apply([(each, found[id(each)])]))
+        effects.one_by_one([each for each, _ in matched], lambda each: _apply([(each, found[id(each)])]))
 
 
-# --- whose receipt it is ---------------------------------------------------------------------------------------------
-def _match(account_id: int, news: Sequence[News]) -> list[tuple[News, Match | None]]:
-    ours = Message.objects.filter(batch__account=account_id)
-    references = {id(each): _reference(each.event.reference) for each in news}
-    uuids = {reference[0] for reference in references.values() if reference}
-    by_uuid = {each.uuid: each for each in _candidates(ours.filter(uuid__in=uuids))} if uuids else {}
+def _suppressed_if_blocked(news: News, match: Match | None) -> bool:
+    """A recipient whose carrier says that they block us has opted out. Committed first: see `messaging.effects`.
 
-    def referred(each: News) -> _Candidate | None:
-        reference = references[id(each)]
-        return by_uuid.get(reference[0]) if reference else None
-
-    remote_ids = {clean(each.event.remote_id, 120) for each in news if not referred(each)} - {""}
-    by_remote = (
-        {each.remote_id: each for each in _candidates(ours.filter(remote_id__in=remote_ids))} if remote_ids else {}
-    )
-    pairs: list[tuple[News, Match | None]] = []
-    for each in news:
-        found = referred(each) or by_remote.get(clean(each.event.remote_id, 120)) or _only_text(account_id, each)
-        reference = references[id(each)]
-        attempt = reference[1] if reference and found is not None and found.uuid == reference[0] else None
-        pairs.append((each, _checked(each, found, attempt)))
-    return pairs
-
-
-def _candidates(messages: Iterable[Message]) -> list[_Candidate]:
-    columns = ("pk", "uuid", "attempt", "number_id", "batch_id", "remote_id", "state", "chunk_id")
-    return [_Candidate(*row) for row in messages.values_list(*columns)]  # type: ignore[attr-defined]
-
-
-def _reference(text: str) -> tuple[uuid.UUID, int | None] | None:
-    """Our reference taken apart, or None when it is not one of ours."""
-    name, _, number = text.partition(".")
+    It holds for texts that are not ours, too (a campaign run at the provider), when the report names the number.
+    False when our code failed on it: then the whole item is tried again.
+    """
+    if not news.event.blocked_by_person:
+        return True
     try:
-        return uuid.UUID(name), int(number[:5]) if number.isascii() and number.isdecimal() else None
-    except ValueError:
-        return None
+        with transaction.atomic():
+            number = effects.locked(match.number_id) if match else _named(news)
+            if number is not None:
+                effects.opt_out(news, number, ConsentSource.CARRIER)
+                if match is None:
+                    news.item.number = number
+                    news.fate(ItemState.APPLIED)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        news.failed(error)
+        effects.keep([news])
+        return False
+    return True
 
 
-def _only_text(account_id: int, news: News) -> _Candidate | None:
-    """The message of the attempt whose own address was called, when that attempt had only one."""
-    if news.chunk_id is None or news.event.reference:
-        return None
-    texts = _candidates(Message.objects.filter(batch__account=account_id, chunk=news.chunk_id)[:2])
-    return texts[0] if len(texts) == 1 else None
-
-
-def _checked(news: News, found: _Candidate | None, attempt: int | None) -> Match | None:
-    if found is None:
-        news.unmatched("No message of this account has this reference or id.")
-        return None
-    if news.batch_id is not None and news.batch_id != found.batch_id:
-        # An attempt's address may speak of its own batch only: it is known to whoever saw that one call.
-        news.unmatched("It came to the address of another batch.", again=False)
-        return None
-    if attempt is not None and attempt > found.attempt:
-        news.unmatched(f"It reports attempt {attempt}, but only {found.attempt} were made.")
-        return None
-    if not (attempt or found.attempt):
-        news.unmatched("Nothing of this message was sent yet.")
-        return None
-    unknown_in = found.chunk_id if found.state == MessageState.UNKNOWN else None
-    return Match(found.pk, attempt or found.attempt, found.number_id, unknown_in)
-
-
-# --- what it does ----------------------------------------------------------------------------------------------------
-def _suppress_blocked(matched: Sequence[tuple[News, Match | None]]) -> None:
-    """A recipient whose carrier says that they block us has opted out. Committed first: see `messaging.effects`."""
-    for news, match in matched:
-        if match is not None and news.event.blocked_by_person:
-            with transaction.atomic():
-                effects.opt_out(news, effects.locked(match.number_id), ConsentSource.CARRIER)
+def _named(news: News) -> PhoneNumber | None:
+    return effects.number_of(news) if news.event.number else None
 
 
 def _apply(matched: Sequence[tuple[News, Match | None]]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from contacts.models import ConsentEvent, PhoneNumber
-from messaging import controls, receipts, sending
+from messaging import controls, events, receipts, sending
 from messaging.models import Attempt, Chunk, Conversation, ItemState, Message, Receipt, Turn, WebhookItem
 from messaging.statuses import ChunkState, Known
 from messaging.tests.calls import make_sent, opt, read_all, reply, status, store, tell
@@ -109,7 +109,7 @@ def test_a_text_that_a_readable_answer_left_out_is_proven_by_its_own_receipt_onl
 
 @pytest.mark.parametrize("state", ["submitting", "rejected", "written_off", "accepted"])
 def test_the_state_of_others_is_not_the_business_of_receipts(state):
-    (message,) = make_sent(state=state)
+    (message,) = make_sent(state=state, chunk_state="accepted")
     tell([status(message, "delivered")])
     assert (fresh(message).state, fresh(message).delivery) == (state, Delivery.DELIVERED)
 
