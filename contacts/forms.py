@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.conf import settings
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from contacts.checking import check_fields
-from contacts.models import ContactList
+from contacts.models import ContactList, SchemaField
 from smsportal import phones
 from smsportal.accounts.parts import DeedForm
 from smsportal.problems import Problem
@@ -18,7 +19,7 @@ from smsportal.providers.base import RemoteField
 
 
 class ListForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A list's name, owner and tags. `version` catches a change made by somebody else meanwhile."""
+    """A list's name, owner and tags. `seen` (the version shown) catches a change made by somebody else meanwhile."""
 
     tag_words = forms.CharField(
         label="Tags",
@@ -27,7 +28,7 @@ class ListForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminTextInputWidget,
         help_text="Words to file the list under, with commas between them.",
     )
-    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = ContactList
@@ -37,7 +38,7 @@ class ListForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             self.fields["tag_words"].initial = ", ".join(tag.name for tag in self.instance.tags.all())
-            self.fields["version"].initial = self.instance.version
+            self.fields["seen"].initial = self.instance.version
 
     def clean_tag_words(self) -> list[str]:
         words = [word.strip() for word in self.cleaned_data["tag_words"].split(",")]
@@ -45,6 +46,29 @@ class ListForm(forms.ModelForm):  # type: ignore[type-arg]
         if long:
             raise forms.ValidationError(f"A tag has at most 50 characters; shorten “{long[:50]}…”.")
         return list(dict.fromkeys(word for word in words if word))
+
+
+class SchemaFieldForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A field of a list; its name in texts follows from the name people read when none is given."""
+
+    class Meta:
+        model = SchemaField
+        fields = ("display_name", "name", "type", "required", "unique", "position")
+        labels = {"display_name": "Column", "name": "Name in texts"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].required = False
+        self.fields["position"].required = False
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        if not given.get("name") and given.get("display_name"):
+            self.instance.name = given["name"] = re.sub(r"\W+", "_", given["display_name"], flags=re.ASCII).strip("_")[
+                :60
+            ]
+        given["position"] = given.get("position") or 0
+        return given
 
 
 class FieldsForm(forms.Form):

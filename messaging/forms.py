@@ -79,7 +79,7 @@ class ComposeForm(FromForm):
     )
     text = forms.CharField(
         required=False,
-        widget=forms.Textarea(attrs={"rows": 6}),
+        widget=forms.Textarea(attrs={"rows": 6, "data_needed": "unless a template is chosen"}),
         help_text="Put a field of the list between double braces: Hello {{First_Name|there}}. "
         "What follows the bar is used where the field is blank.",
     )

@@ -112,3 +112,8 @@ def everywhere(request: HttpRequest) -> dict[str, object]:
 def stylesheet(request: HttpRequest) -> str:
     """The portal's own styles, on top of Unfold's."""
     return static("portal/portal.css")
+
+
+def favicon(request: HttpRequest) -> str:
+    """The sign in the browser's tab."""
+    return static("portal/favicon.svg")

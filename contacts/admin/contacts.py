@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from unfold.decorators import display
 
 from contacts import keeping
+from contacts.admin.search import by_person
 from contacts.forms import FieldsForm, blame
 from contacts.models import Contact, ContactList
 from smsportal import phones
@@ -19,22 +20,6 @@ from smsportal.accounts.pages import Page
 from smsportal.accounts.parts import Fact, Link, OwnRowsFilter, deed
 from smsportal.mirror.admin import MirroredAdmin, as_pretty_json
 from smsportal.problems import Problem
-
-FEWEST_DIGITS = 4  # fewer digits in a search are not taken for a part of a number
-
-
-def by_person(rows: QuerySet[Any], term: str, *, number: str = "number", names: str = "") -> QuerySet[Any]:
-    """The rows whose person fits the term: digits find numbers, however they are written; words find names."""
-    digits = re.sub(r"\D", "", term)
-    if len(digits) >= FEWEST_DIGITS and not re.search(r"[^\W\d_]", term):
-        return rows.filter(**{f"{number}__e164__contains": digits})
-    for word in term.split():
-        rows = rows.filter(
-            Q(**{f"{names}last_name__istartswith": word})
-            | Q(**{f"{names}first_name__istartswith": word})
-            | Q(**{f"{names}email__istartswith": word})
-        )
-    return rows
 
 
 class ContactPage(Page):
@@ -57,12 +42,11 @@ class ContactPage(Page):
             else:
                 messages.success(request, "Saved. The change reaches the provider with the next sync.")
                 return redirect(self.after(request))
-        return self.form_page(request, form, status=400)
+        return self.form_page(request, form)
 
-    def form_page(self, request: HttpRequest, form: FieldsForm, *, status: int = 200) -> HttpResponse:
+    def form_page(self, request: HttpRequest, form: FieldsForm) -> HttpResponse:
         return self.show(
             request,
-            status=status,
             title=str(self.row),
             form=form,
             may_change=self.admin.has_change_permission(request, self.row),
@@ -85,19 +69,19 @@ class AddContactPage(Page):
     def post(self, request: HttpRequest) -> HttpResponse:
         form = FieldsForm(self.row.schema(), request.POST)
         if not form.is_valid():
-            return self.form_page(request, form, status=400)
+            return self.form_page(request, form)
         saved = keeping.save_contacts(self.row, [form.cleaned_data])
         for rejected in saved.rejected:
             form.blame(rejected.errors)
         if not form.is_valid():
-            return self.form_page(request, form, status=400)
+            return self.form_page(request, form)
         said = "Added." if saved.created else "This number was in the list already; its contact is updated."
         messages.success(request, said)
         return redirect(self.after(request))
 
-    def form_page(self, request: HttpRequest, form: FieldsForm, *, status: int = 200) -> HttpResponse:
+    def form_page(self, request: HttpRequest, form: FieldsForm) -> HttpResponse:
         title = f"Add a contact to {self.row}"
-        return self.show(request, status=status, title=title, form=form, may_change=True, overview={})
+        return self.show(request, title=title, form=form, may_change=True, overview={})
 
 
 @admin.register(Contact)
@@ -150,8 +134,6 @@ class ContactAdmin(MirroredAdmin):
         ]
 
     def links(self, request: HttpRequest, row: Contact) -> list[Link]:
-        from django.urls import reverse
-
         return [
             Link("The list", reverse("admin:contacts_contactlist_change", args=[row.contact_list_id])),
             Link("The number and its consent", reverse("admin:contacts_phonenumber_change", args=[row.number_id])),

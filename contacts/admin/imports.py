@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from unfold.decorators import display
 
 from contacts import importing
@@ -27,8 +28,9 @@ MAY = "contacts.import_contactlist"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of a refused row: what the file says, which field it fills, what is wrong with it."""
+    """One cell of a refused row: its column, what the file says, which field it fills, what is wrong with it."""
 
+    column: str
     value: str
     field: str
     label: str
@@ -55,15 +57,18 @@ def refused(rows: Iterable[ImportRow], upload: Import, schema: Sequence[RemoteFi
         cells = []
         for column, value in zip(upload.columns, row.cells, strict=False):
             field = upload.mapping.get(column, "")
-            cells.append(_cell(field, str(row.fields.get(field, value)), labels, wrong.pop(field, [])))
-        missing = [_cell(field, str(errors[0].get("value", "")), labels, errors) for field, errors in wrong.items()]
+            cells.append(_cell(column, field, str(row.fields.get(field, value)), labels, wrong.pop(field, [])))
+        missing = [
+            _cell(labels.get(field, field), field, str(errors[0].get("value", "")), labels, errors)
+            for field, errors in wrong.items()
+        ]
         found.append(Refused(row.number, cells, missing))
     return found
 
 
-def _cell(field: str, value: str, labels: dict[str, str], errors: list[dict[str, str]]) -> Cell:
+def _cell(column: str, field: str, value: str, labels: dict[str, str], errors: list[dict[str, str]]) -> Cell:
     said = str(errors[0].get("value", "")) if errors else ""
-    return Cell(said or value, field, labels.get(field, field), tuple(error["message"] for error in errors))
+    return Cell(column, said or value, field, labels.get(field, field), tuple(error["message"] for error in errors))
 
 
 def differences(row: ImportRow) -> list[tuple[str, str, str]]:
@@ -211,8 +216,6 @@ class ImportAdmin(PortalAdmin):
         ]
 
     def links(self, request: HttpRequest, row: Import) -> list[Link]:
-        from django.urls import reverse
-
         return [Link("The list", reverse("admin:contacts_contactlist_change", args=[row.contact_list_id]))]
 
     @deed(
@@ -230,7 +233,7 @@ class ImportAdmin(PortalAdmin):
         "Apply only if all are good",
         permission=MAY,
         question=_what_applying_does,
-        when=lambda row: row.state == ImportState.CHECKED and row.new + row.changed > 0,
+        when=lambda row: row.state == ImportState.CHECKED and row.new + row.changed > 0 and not row.refused,
     )
     def apply_all(self, request: HttpRequest, row: Import) -> None:
         importing.start_applying(row, accept="all_or_nothing", actor=who(request))

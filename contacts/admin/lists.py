@@ -12,10 +12,10 @@ from django.urls import reverse
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from contacts import keeping
+from contacts import keeping, sync
 from contacts.admin.contacts import AddContactPage
 from contacts.admin.uploads import ExamplePage, UploadPage
-from contacts.forms import ListForm
+from contacts.forms import ListForm, SchemaFieldForm
 from contacts.models import Contact, ContactList, SchemaField
 from smsportal.accounts.parts import Fact, Link, OwnRowsFilter, deed, who
 from smsportal.mirror.admin import MirroredAdmin
@@ -26,7 +26,7 @@ class SchemaFieldInline(TabularInline):
     """The list's own fields, beyond the four every list has."""
 
     model = SchemaField
-    fields = ("display_name", "name", "type", "required", "unique", "position")
+    form = SchemaFieldForm
     extra = 0
     verbose_name = "field of this list"
     verbose_name_plural = "fields of this list, beside phone number, e-mail address, first and last name"
@@ -45,7 +45,7 @@ class ContactListAdmin(MirroredAdmin):
     list_select_related = ("unit",)
     search_fields = ("name", "tags__name")
     fieldsets = (
-        (None, {"fields": ("name", "unit", "account", "tag_words", "version")}),
+        (None, {"fields": ("name", "unit", "account", "tag_words", "seen")}),
         ("Data the provider keeps with the list", {"fields": ("meta",), "classes": ("collapse",)}),
     )
     inlines = (SchemaFieldInline,)
@@ -97,7 +97,7 @@ class ContactListAdmin(MirroredAdmin):
         given = form.cleaned_data
         values = {"name": obj.name, "tags": given["tag_words"], "meta": obj.meta or {}}
         if change:
-            keeping.change_list(ContactList.objects.get(pk=obj.pk), version=given["version"], **values)
+            keeping.change_list(ContactList.objects.get(pk=obj.pk), version=given["seen"], **values)
             return
         made = keeping.create_list(unit=obj.unit, account=obj.account, **values)
         obj.pk, obj.uuid, obj.created_at = made.pk, made.uuid, made.created_at
@@ -118,8 +118,6 @@ class ContactListAdmin(MirroredAdmin):
     # --- deeds ------------------------------------------------------------------------------------------------------
     @deed("Plan a sync", permission="contacts.sync_contactlist")
     def plan_sync(self, request: HttpRequest, row: ContactList) -> HttpResponse:
-        from contacts import sync
-
         run = sync.plan(row, actor=who(request))
         return redirect("admin:contacts_syncrun_change", run.pk)
 

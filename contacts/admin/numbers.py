@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from unfold.decorators import display
 
 from contacts import consent
-from contacts.admin.contacts import FEWEST_DIGITS, by_person
+from contacts.admin.search import HELP, by_number
 from contacts.forms import OptOutForm, ReasonForm
 from contacts.models import ConsentEvent, ConsentKind, ConsentSource, Contact, PhoneNumber
 from smsportal import phones
@@ -50,7 +50,7 @@ class OptOutPage(Page):
     def post(self, request: HttpRequest) -> HttpResponse:
         form = OptOutForm(request.POST)
         if not form.is_valid():
-            return self.show(request, status=400, title="Add an opt-out", form=form)
+            return self.show(request, title="Add an opt-out", form=form)
         e164 = form.cleaned_data["phone_number"]
         number = PhoneNumber.objects.get(pk=consent.numbers_for([e164])[e164])
         consent.opt_out(number, source=ConsentSource.STAFF, actor=who(request), reason=form.cleaned_data["reason"])
@@ -69,15 +69,14 @@ class PhoneNumberAdmin(PortalAdmin):
     list_display = ("number", "state", "consent_at", "created_at")
     list_filter = ("opted_out", "staff_block")
     search_fields = ("e164",)
-    search_help_text = f"At least {FEWEST_DIGITS} digits of the number"
+    search_help_text = HELP
     deeds = ("opt_out", "lift")
     pages = (OptOutPage,)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        digits = "".join(each for each in search_term if each.isdigit())
-        return (queryset.filter(e164__contains=digits) if len(digits) >= FEWEST_DIGITS else queryset.none()), False
+        return by_number(queryset, search_term, number="e164"), False
 
     def list_links(self, request: HttpRequest) -> list[Link]:
         if not who(request).has_perm("contacts.add_consentevent"):
@@ -147,13 +146,13 @@ class ConsentEventAdmin(PortalAdmin):
     list_filter = ("kind", "source")
     list_select_related = ("number", "actor")
     search_fields = ("number__e164",)
-    search_help_text = f"At least {FEWEST_DIGITS} digits of the number"
+    search_help_text = HELP
     fields = ("number", "kind", "source", "at", "actor", "reason", "evidence", "created_at")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        return by_person(queryset, "".join(each for each in search_term if each.isdigit()) or "none"), False
+        return by_number(queryset, search_term), False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

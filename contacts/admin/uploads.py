@@ -54,13 +54,12 @@ class UploadPage(Page):
             else:
                 doorbell.ring("imports")
                 return redirect("admin:contacts_import_change", upload.pk)
-        return self.form_page(request, form, status=400)
+        return self.form_page(request, form)
 
-    def form_page(self, request: HttpRequest, form: UploadForm, *, status: int = 200) -> HttpResponse:
+    def form_page(self, request: HttpRequest, form: UploadForm) -> HttpResponse:
         schema = self.row.schema()
         return self.show(
             request,
-            status=status,
             title=f"Import a file into {self.row}",
             form=form,
             schema=schema,

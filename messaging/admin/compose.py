@@ -38,16 +38,15 @@ class ComposePage(Page):
                 form.blame(problem)
             else:
                 return redirect(self.admin.url("change", batch.pk))
-        return self.form_page(request, form, status=400)
+        return self.form_page(request, form)
 
     def keep(self, request: HttpRequest, form: ComposeForm) -> Batch:
         return controls.create(actor=who(request), unit=form.cleaned_data["unit"], **form.arguments())
 
-    def form_page(self, request: HttpRequest, form: ComposeForm, *, status: int = 200) -> HttpResponse:
+    def form_page(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
         lists = list(form.fields["lists"].queryset)  # type: ignore[attr-defined]
         return self.show(
             request,
-            status=status,
             title=f"Edit {self.row}" if self.row else "Write a batch",
             form=form,
             no_lists=not lists,

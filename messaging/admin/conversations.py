@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.decorators import display
 
+from contacts.admin.search import HELP, by_number
 from messaging import conversations
 from messaging.forms import ReplyForm
 from messaging.models import Conversation
@@ -42,12 +43,11 @@ class ThreadPage(Page):
                 doorbell.ring("sending")
                 messages.success(request, "Your answer is on its way.")
                 return redirect(self.after(request))
-        return self.thread_page(request, form, status=400)
+        return self.thread_page(request, form)
 
-    def thread_page(self, request: HttpRequest, form: ReplyForm, *, status: int = 200) -> HttpResponse:
+    def thread_page(self, request: HttpRequest, form: ReplyForm) -> HttpResponse:
         return self.show(
             request,
-            status=status,
             title=phones.display(self.row.number.e164),
             lines=conversations.thread(self.row),
             form=form,
@@ -69,7 +69,7 @@ class ConversationAdmin(PortalAdmin):
     list_filter = ("needs_attention", ("account", OwnRowsFilter), "number__opted_out")
     list_select_related = ("number", "account")
     search_fields = ("number__e164",)
-    search_help_text = "At least 4 digits of the number"
+    search_help_text = HELP
     deeds = ("rest",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -78,8 +78,7 @@ class ConversationAdmin(PortalAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        digits = "".join(each for each in search_term if each.isdigit())
-        return (queryset.filter(number__e164__contains=digits) if len(digits) >= 4 else queryset.none()), False
+        return by_number(queryset, search_term), False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django.contrib import admin
@@ -13,6 +12,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.decorators import display
 
+from contacts.admin.search import by_person
 from messaging import controls
 from messaging.admin.words import TAGS, sentence, tone
 from messaging.forms import SingleForm
@@ -87,11 +87,11 @@ class SinglePage(Page):
             else:
                 doorbell.ring("sending")
                 return redirect(self.admin.url("change", message.pk))
-        return self.form_page(request, form, status=400)
+        return self.form_page(request, form)
 
-    def form_page(self, request: HttpRequest, form: SingleForm, *, status: int = 200) -> HttpResponse:
+    def form_page(self, request: HttpRequest, form: SingleForm) -> HttpResponse:
         none = not form.fields["sender"].queryset.exists()  # type: ignore[attr-defined]
-        return self.show(request, status=status, title="Write to one number", form=form, no_senders=none)
+        return self.show(request, title="Write to one number", form=form, no_senders=none)
 
 
 @admin.register(Message)
@@ -106,7 +106,7 @@ class MessageAdmin(PortalAdmin):
     list_filter = ("state", "delivery", "reason", ("batch", OwnRowsFilter), "double_send")
     list_select_related = ("number", "batch", "contact")
     search_fields = ("number__e164", "contact__last_name")
-    search_help_text = "Phone number (at least 4 digits) or last name"
+    search_help_text = "Phone number, name or e-mail address"
     ordering = ("-id",)
     deeds = ("write_off", "send_again")
     pages = (SinglePage,)
@@ -117,10 +117,7 @@ class MessageAdmin(PortalAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        digits = re.sub(r"\D", "", search_term)
-        if len(digits) >= 4:
-            return queryset.filter(number__e164__contains=digits), False
-        return queryset.filter(contact__last_name__istartswith=search_term.strip()), False
+        return by_person(queryset, search_term, person="contact__"), False
 
     def list_links(self, request: HttpRequest) -> list[Link]:
         may = who(request).has_perm(SEND)

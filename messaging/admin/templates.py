@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from unfold.decorators import display
 
 from messaging import templating, wording
@@ -45,13 +46,12 @@ class NewTemplatePage(Page):
             else:
                 messages.success(request, "Kept. It can be chosen when a batch is written.")
                 return redirect(self.admin.url("change", made.pk))
-        return self.form_page(request, form, status=400)
+        return self.form_page(request, form)
 
-    def form_page(self, request: HttpRequest, form: TemplateForm, *, status: int = 200) -> HttpResponse:
+    def form_page(self, request: HttpRequest, form: TemplateForm) -> HttpResponse:
         versions = list(self.row.versions.select_related("author")) if self.row else []
         return self.show(
             request,
-            status=status,
             title=str(self.row) if self.row else "Write a template",
             form=form,
             versions=versions,
@@ -81,13 +81,11 @@ class TemplatePage(NewTemplatePage):
             else:
                 messages.success(request, "Kept. Batches written before keep the wording they were written with.")
                 return redirect(self.after(request))
-        return self.form_page(request, form, status=400)
+        return self.form_page(request, form)
 
 
 def measure_url() -> str:
     """Where the length of a text is asked."""
-    from django.urls import reverse
-
     return reverse("admin:messaging_batch_measure")
 
 
@@ -146,7 +144,7 @@ class RefreshPage(Page):
     def post(self, request: HttpRequest) -> HttpResponseBase:
         form = SendersForm(request.POST)
         if not form.is_valid():
-            return self.show(request, status=400, title="Ask the provider for its numbers", form=form)
+            return self.show(request, title="Ask the provider for its numbers", form=form)
         found = refresh(form.cleaned_data["account"], operator=form.cleaned_data["operator"])
         messages.success(request, f"The provider lends us {len(found)} numbers; the list is up to date.")
         return redirect(self.after(request))

@@ -22,7 +22,7 @@ from smsportal.providers.base import Delivery
 BEFORE = (BatchState.DRAFT, BatchState.PENDING_APPROVAL, BatchState.APPROVED, BatchState.REJECTED)
 AT_WORK = (BatchState.EXPANDING, BatchState.RUNNING)
 WAITING = (MessageState.HELD, MessageState.READY, MessageState.CLAIMED, MessageState.SUBMITTING)
-MOST_ROWS = 25
+MOST_ROWS = 10
 MOST_REASONS = 12
 
 

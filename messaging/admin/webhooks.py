@@ -10,6 +10,7 @@ from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
@@ -151,8 +152,6 @@ class WebhookItemAdmin(ReadOnly):
         return format_html('<pre class="raw">{}</pre>', as_pretty_json(row.raw))
 
     def links(self, request: HttpRequest, row: WebhookItem) -> list[Link]:
-        from django.urls import reverse
-
         return [Link("The whole call", reverse("admin:messaging_webhookcall_change", args=[row.call_id]))]
 
 

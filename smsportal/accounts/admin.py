@@ -7,13 +7,14 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminSelect2MultipleWidget
 
 from smsportal.accounts.forms import SECRET, AccountForm, TokenForm, secrets_of
 from smsportal.accounts.models import ApiToken, ProviderAccount, Unit, User
@@ -21,6 +22,8 @@ from smsportal.accounts.pages import PortalAdmin
 from smsportal.accounts.parts import Fact, deed
 from smsportal.problems import Conflict
 from smsportal.providers.errors import ProviderError
+
+OWN_APPS = ("accounts", "auth", "contacts", "messaging")
 
 admin.site.unregister(Group)
 admin.site.site_header = admin.site.site_title = "SMS portal"
@@ -61,11 +64,10 @@ class UserAdmin(PortalAdmin, DjangoUserAdmin):  # type: ignore[type-arg,misc]
     list_filter = ("is_active", "is_staff", ("groups", admin.RelatedFieldListFilter))
     search_fields = ("username", "first_name", "last_name", "email")
     ordering = ("username",)
-    filter_horizontal = ("units", "groups", "user_permissions")
+    autocomplete_fields = ("units", "groups")
     fieldsets = (
         (None, {"fields": ("username", "password", ("first_name", "last_name"), "email")}),
         ("What they see and do", {"fields": ("units", "groups", "is_active", "is_staff", "is_superuser")}),
-        ("Single rights beyond the roles", {"fields": ("user_permissions",), "classes": ("collapse",)}),
         ("Dates", {"fields": (("last_login", "date_joined"),)}),
     )
     add_fieldsets = (
@@ -78,9 +80,9 @@ class UserAdmin(PortalAdmin, DjangoUserAdmin):  # type: ignore[type-arg,misc]
         return super().get_queryset(request).prefetch_related("groups", "units")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Only a superuser hands out superuser rights, single rights, and a place in a role he has not."""
+        """Only a superuser makes superusers."""
         base = tuple(super().get_readonly_fields(request, obj))
-        return base if request.user.is_superuser else (*base, "is_superuser", "user_permissions")
+        return base if request.user.is_superuser else (*base, "is_superuser")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         if obj is not None and obj.is_superuser and not request.user.is_superuser:
@@ -107,7 +109,15 @@ class GroupAdmin(PortalAdmin, DjangoGroupAdmin):  # type: ignore[misc]
     list_display = ("name", "people")
     ordering = ("name",)
     search_fields = ("name",)
-    filter_horizontal = ("permissions",)
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
+        """The rights of the portal's own tables, in a box that fits a phone."""
+        kwargs["widget"] = UnfoldAdminSelect2MultipleWidget
+        kwargs["queryset"] = Permission.objects.filter(content_type__app_label__in=OWN_APPS).select_related(
+            "content_type"
+        )
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(people=Count("user"))

@@ -38,6 +38,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = ProviderAccount
         fields = ("provider", "name", "slug", "base_url", "operator", "options", "is_sandbox", "is_active")
+        labels = {"slug": "Short name", "is_sandbox": "Sandbox", "is_active": "In use"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -17,8 +18,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 from unfold.admin import ModelAdmin
 
-from smsportal.accounts.models import Unit
-from smsportal.accounts.parts import CappedPaginator, Deed, DeedForm, Fact, Link, tell, visible, who
+from smsportal.accounts.models import ProviderAccount, Unit
+from smsportal.accounts.parts import CappedChangeList, CappedPaginator, Deed, DeedForm, Fact, Link, tell, visible, who
 from smsportal.problems import Problem
 from smsportal.providers.errors import ProviderError
 
@@ -50,10 +51,21 @@ class PortalAdmin(ModelAdmin):
         found.pop("delete_selected", None)  # it loads everything that hangs on the rows, and asks no verb
         return found
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[CappedChangeList]:
+        return CappedChangeList
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget  # a form changes its own row only
+        return field
+
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs.setdefault("queryset", visible(db_field.remote_field.model, request))
         if db_field.remote_field.model is Unit:
             kwargs.setdefault("initial", who(request).home())
+        if db_field.remote_field.model is ProviderAccount:
+            kwargs.setdefault("initial", ProviderAccount.objects.filter(is_active=True).order_by("pk").first())
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     # --- what is shown above a row --------------------------------------------------------------------------------
@@ -151,7 +163,9 @@ class Page(View):
         if object_id is not None:
             self.row = self.admin.get_object(request, unquote(object_id))
             if self.row is None or not self.admin.has_view_permission(request, self.row):
-                raise Http404
+                what = self.admin.opts.verbose_name
+                messages.warning(request, f"This {what} does not exist, or it belongs to a unit that is not yours.")
+                return redirect("admin:index")
         try:
             return super().dispatch(request, *args, **kwargs)
         except Problem as problem:
@@ -168,14 +182,14 @@ class Page(View):
                 return given
         return self.admin.url("change", self.row.pk) if self.row is not None else self.admin.url("changelist")
 
-    def show(self, request: HttpRequest, *, status: int = 200, template: str = "", **context: Any) -> HttpResponse:
+    def show(self, request: HttpRequest, *, template: str = "", **context: Any) -> HttpResponse:
         """The page in the look of the admin."""
         request.current_app = self.admin.admin_site.name
         everywhere = self.admin.admin_site.each_context(request)
         shown = {**everywhere, "opts": self.admin.opts, "original": self.row, "row": self.row, **context}
         if self.row is not None:
             shown.setdefault("overview", self.admin.overview(request, self.row))
-        return TemplateResponse(request, template or self.template, shown, status=status)
+        return TemplateResponse(request, template or self.template, shown)
 
 
 class DeedPage(Page):
@@ -204,7 +218,7 @@ class DeedPage(Page):
         wanted = self.wanted(request, deed)
         form = wanted.form(request.POST, row=self.row) if wanted.form else None
         if form is not None and not form.is_valid():
-            return self.ask(request, wanted, form, status=400)
+            return self.ask(request, wanted, form)
         said = getattr(self.admin, wanted.name)(request, self.row, **(form.cleaned_data if form else {}))
         if isinstance(said, HttpResponseBase):
             return said
@@ -212,11 +226,10 @@ class DeedPage(Page):
             messages.success(request, said)
         return redirect(self.after(request))
 
-    def ask(self, request: HttpRequest, wanted: Deed, form: DeedForm | None, *, status: int = 200) -> HttpResponse:
+    def ask(self, request: HttpRequest, wanted: Deed, form: DeedForm | None) -> HttpResponse:
         sentences = wanted.question(self.row) if wanted.question else ()
         return self.show(
             request,
-            status=status,
             title=wanted.label,
             deed=wanted,
             form=form,

@@ -14,6 +14,7 @@ from django.forms import Form
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.contrib.filters.admin import RelatedDropdownFilter
+from unfold.views import ChangeList
 
 from smsportal.accounts.models import Unit, User
 from smsportal.problems import Problem
@@ -31,6 +32,14 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         if isinstance(rows, models.QuerySet):
             return rows.order_by().values("pk")[:MOST_COUNTED].count()
         return min(len(rows), MOST_COUNTED)
+
+
+class CappedChangeList(ChangeList):
+    """A list that claims no more rows than it counted."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.full_result_count = self.result_count
 
 
 @dataclass(frozen=True, slots=True)
