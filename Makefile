@@ -6,7 +6,7 @@ PY := .venv/bin/python
 # One stamp per content of a requirements file: a pull that changes it installs again, a mere checkout does not.
 RUNTIME := .venv/.runtime-$(shell cksum < requirements.txt | tr -d ' ')
 DEVELOP := .venv/.develop-$(shell cksum < requirements-dev.txt | tr -d ' ')
-INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r
+INSTALL := $(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r
 
 help: ## list these verbs
 	@grep -E '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

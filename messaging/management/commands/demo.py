@@ -29,14 +29,15 @@ class Command(BaseCommand):
             with Crew() as crew:
                 self.play(crew, once)
         except Broken as broken:
-            raise CommandError(f"{broken}\nLogs: {stage.folder(once)}") from broken
+            logs = f"\nLogs: {stage.folder(once)}" if inside else ""
+            raise CommandError(f"{broken}{logs}") from broken
         except KeyboardInterrupt:
             self.stdout.write("\nStopped.")
 
     def play(self, crew: Crew, once: bool) -> None:
         stage.build(crew, once)
         unit = Unit.objects.create(name="Registrar")
-        staff = story.staff(unit, secrets.token_urlsafe(9))
+        staff = story.staff(unit, secrets.token_hex(5))
         right = story.tell(crew, staff, unit)
         if once:
             if not right:

@@ -63,7 +63,7 @@ class Command(BaseCommand):
         """Start again what ends by itself."""
         while True:
             for child in crew.ended():
-                self.stderr.write(f"The {child.name} ended with code {child.running.returncode} and is started again.")
+                self.stderr.write(f"{child.name}: ended with code {child.running.returncode}, started again.")
                 crew.restart(child)
                 if child.name == "twins":
                     tell_twins(crew)
