@@ -196,3 +196,12 @@ def test_who_manages_people_cannot_send_and_who_sends_cannot_approve():
 
 def test_the_migration_names_the_groups_of_the_table():
     assert import_module("messaging.migrations.0002_groups").GROUPS is GROUPS
+
+
+def test_the_page_for_programs_names_every_scope_group_and_call(settings):
+    page = (settings.BASE_DIR / "docs" / "api.md").read_text()
+    assert [scope for scope in SCOPES if f"| `{scope}` |" not in page] == []
+    assert [group for group in GROUPS if f"*{group}*" not in page] == []
+    lines = re.findall(r"\| `([A-Z, ]+) (\S+)` \|", page)
+    told = {f"{method} {route}" for methods, route in lines for method in methods.split(", ")}
+    assert told == set(DECISIONS)
