@@ -21,7 +21,7 @@ from smsportal.problems import Conflict, Wrong
 from smsportal.providers.base import Delivery, pack
 from smsportal.text import clean
 
-# How long an unknown text waits for evidence before a person may send it again (reliability.md §3.4).
+# How long an unknown text waits for evidence before a person may send it again.
 HOLD: Final = timedelta(minutes=15)
 
 # Everything an earlier attempt left on a message but its number of attempts.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-# Characters; the SMS guide takes 2,000 a message, Ocelot's campaigns advise 1,600 (providers.md §2.9).
+# Characters; the SMS guide takes 2,000 a message, Ocelot's campaigns advise 1,600 (its support pages).
 MAX_TEXT: Final = 1600
 
 # 3GPP TS 23.038 §6.2.1, the default alphabet (without ESC), and §6.2.1.1, its extension: ESC and one more septet.
@@ -78,7 +78,7 @@ def _filled(sizes: Iterable[int], room: int) -> int:
 
 # --- replies that are commands ---------------------------------------------------------------------------------------
 # Stop: FCC 47 CFR 64.1200(a)(10) names the first seven; Ocelot acts on "do not message", "do not text" and "take me
-# off your list" besides (providers.md §2.11); carriers on STOPALL. "Yes" opts nobody in: it answers questions, too.
+# off your list" besides (its support pages); carriers on STOPALL. "Yes" opts nobody in: it answers questions, too.
 KEYWORDS: Final[dict[str, tuple[str, ...]]] = {
     "stop": (
         "stop",

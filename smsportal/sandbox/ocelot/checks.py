@@ -20,7 +20,7 @@ MAX_TAG = 50
 DEFAULT_LIMIT = 50
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
-# "123-456-7890" in every sample; dashes, dots, parentheses or nothing (providers.md §2.3).
+# "123-456-7890" in every sample; dashes, dots, parentheses or nothing (A3).
 _PHONE = re.compile(r"\(?\d{3}\)?[-. ]?\d{3}[-. ]?\d{4}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 

@@ -32,7 +32,7 @@ class Fate:
 
 
 # Of all statuses the documents name only `permanent_failure`, and of all errors only `BlockedByCarrierUser` (Texting API,
-# "Callback payload samples"); the other words are this sandbox's own (providers.md §2.7 A7).
+# "Callback payload samples"); the other words are this sandbox's own (docs/providers/ocelot.md, A7).
 QUEUED, SENT, GOT = Step(0, "queued"), Step(0.3, "sent"), Step(0.6, "delivered")
 ARRIVES = (QUEUED, SENT, GOT)
 DELIVERED = Fate("delivered", ARRIVES)

@@ -1,7 +1,7 @@
 """What the Ocelot twin tells the portal: statuses of texts, replies, campaign activity, opt-ins and opt-outs.
 
 Sources: Texting API document ("Campaign SMS webhook", "Global Opt In/Out webhook", "Callback payload samples"); the event
-of a reply to a 1:1 text is the one of Ocelot's Webhook API (providers.md §2.11).
+of a reply to a 1:1 text is the one of Ocelot's Webhook API (support page "Webhook API").
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from smsportal.sandbox.ocelot.switches import Switches
 CAMPAIGN = "5f80ac6204d2db0027f53139"  # the campaign every campaign event belongs to; the documents' sample id
 KEPT_REPLIES = 5000
 
-# The phrases Ocelot recognises for 1:1 and campaigns (providers.md §2.15); those that opt in are not documented.
+# The phrases Ocelot recognises for 1:1 and campaigns (its support page "Opt-out"); those that opt in are not documented.
 STOP_PHRASES = ("do not message", "do not text", "quit", "stop", "take me off your list", "unsubscribe")
 START_PHRASES = ("start", "unstop")
 
