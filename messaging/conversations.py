@@ -88,17 +88,17 @@ def reply(conversation: Conversation, *, actor: User, text: str) -> Message:
     Raises Wrong when nothing was ever written to this number through the account, so that no sender is known; and
     whatever `controls.send_single` refuses with, an opt-out above all.
     """
-    last = (
-        Message.objects.filter(number=conversation.number_id, batch__account=conversation.account_id)
-        .select_related("batch__unit", "batch__account")
-        .order_by("-pk")
-        .first()
-    )
+    ours = Message.objects.filter(number=conversation.number_id, batch__account=conversation.account_id)
+    latest = ours.select_related("batch__unit", "batch__account").order_by("-pk")
+    # Where two offices wrote to the person, each answers from its own number.
+    last = latest.filter(batch__unit__in=actor.units.all()).first()
+    unit = last.batch.unit if last else actor.home()
+    last = last or latest.first()
     if last is None:
         raise Wrong("This person was never texted from here, so there is no number to answer from. Send a new text.")
     message = controls.send_single(
         actor=actor,
-        unit=last.batch.unit,
+        unit=unit or last.batch.unit,
         account=last.batch.account,
         sender=last.batch.sender,
         operator=last.batch.operator,

@@ -10,12 +10,12 @@ import pytest
 from contacts import consent
 from contacts.models import ConsentEvent, ConsentSource, PhoneNumber
 from messaging import addresses, conversations, events
-from messaging.models import Conversation, ItemState, Message, Turn, WebhookCall
+from messaging.models import Batch, Conversation, ItemState, Message, Turn, WebhookCall
 from messaging.tasks import drain_all
 from messaging.tests.calls import make_sent, opt, read_all, reply, status, store, tell
 from smsportal import clock
 from smsportal.problems import Conflict, Wrong
-from smsportal.tests.world import make_account, make_batch, make_number, make_user
+from smsportal.tests.world import make_account, make_batch, make_number, make_unit, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -184,6 +184,23 @@ def test_an_answer_goes_out_from_where_the_last_text_came(twin):
     lines = conversations.thread(Conversation.objects.get())
     assert {line.direction for line in lines if line.text == "When?"} == {"in"}
     assert (lines[-1].direction, lines[-1].text) == ("out", "At three.")
+
+
+def test_each_office_answers_from_its_own_number():
+    (theirs,) = make_sent()
+    (ours,) = make_sent()
+    aid, registrar = make_unit("Financial Aid"), make_unit()
+    Batch.objects.filter(pk=ours.batch_id).update(unit=aid, sender="+13125550191")
+    (latest,) = make_sent()
+    tell(reply("Hi", number=str(latest.number)))
+    conversation = Conversation.objects.get()
+    for unit, sender in ((aid, "+13125550191"), (registrar, "+13125550190")):
+        actor = make_user(unit.name, units=[unit])
+        answer = conversations.reply(conversation, actor=actor, text="Hello")
+        assert (answer.batch.unit, answer.batch.sender) == (unit, sender)
+    guest = make_user("guest", units=[make_unit("Library")])
+    assert conversations.reply(conversation, actor=guest, text="Hello").batch.unit.name == "Library"
+    assert theirs.number == latest.number
 
 
 def test_a_stranger_and_an_opted_out_person_are_not_answered():
