@@ -20,7 +20,8 @@ from smsportal.sandbox.ocelot.switches import Switches
 CAMPAIGN = "5f80ac6204d2db0027f53139"  # the campaign every campaign event belongs to; the documents' sample id
 KEPT_REPLIES = 5000
 
-# The phrases Ocelot recognises for 1:1 and campaigns ("Navigating and managing campaigns FAQs"); those that opt in are not documented.
+# The phrases Ocelot recognises for 1:1 and campaigns ("Navigating and managing campaigns FAQs"). Those that opt in are
+# not documented.
 STOP_PHRASES = ("do not message", "do not text", "quit", "stop", "take me off your list", "unsubscribe")
 START_PHRASES = ("start", "unstop")
 
