@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -181,8 +182,8 @@ class _Findings:
 
     def warnings(self) -> Iterator[str]:
         if self.dear:
-            named = " ".join(f"“{culprit}”" for culprit, _ in self.culprits.most_common(8))
-            yield f"{_texts(self.dear)} sent as Unicode because of {named}: a segment holds 67 characters, not 153."
+            named = " ".join(_visible(culprit) for culprit, _ in self.culprits.most_common(8))
+            yield f"{_texts(self.dear)} sent as Unicode, 67 characters to a segment instead of 153, because of: {named}"
         if self.many:
             yield f"{_texts(self.many)} longer than {LONG_SEGMENTS} segments, up to {self.most}; each segment counts."
         for name, times in self.blanks.items():
@@ -194,12 +195,19 @@ class _Findings:
             yield f"{_texts(self.linked)} given a web address by a field of the list. Check that it is meant."
 
 
+def _visible(character: str) -> str:
+    """A character, or its name where it cannot be seen."""
+    if character.isprintable():
+        return character
+    return unicodedata.name(character, f"U+{ord(character):04X}").lower()
+
+
 def _texts(number: int) -> str:
     return "1 text is" if number == 1 else f"{number:,} texts are"
 
 
 def _about_text(batch: Batch) -> Iterator[str]:
-    """What carriers and people stumble over (providers.md §2.11: what Ocelot says gets texts blocked)."""
+    """What carriers and people stumble over (Ocelot's support page on blocked texts)."""
     text = batch.text
     if batch.unit.name.casefold() not in text.casefold():
         yield f"The text does not say who writes; name your office, such as “{batch.unit.name}”."
