@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+import ssl
 import threading
 import time
 from typing import Any, Final
@@ -81,7 +82,23 @@ class _Connection(HTTPConnection):
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
-    pass
+    @property
+    def is_connected(self) -> bool:
+        """Whether the other side still listens.
+
+        After a TLS 1.3 handshake the server's session tickets wait to be read. urllib3 takes any waiting byte for the
+        end of the connection, and would give up every connection that was opened ahead of its request.
+        """
+        if self.sock is None or super().is_connected:
+            return self.sock is not None
+        self.sock.settimeout(0)
+        try:
+            self.sock.recv(1)  # reads the tickets; nothing else may come before we have asked
+        except ssl.SSLWantReadError:
+            return True
+        except OSError:
+            return False
+        return False
 
 
 class Pool(HTTPConnectionPool):
