@@ -16,7 +16,9 @@ from smsportal.text import clean
 MAX_COLUMNS = 200
 DELIMITERS = ",;\t|"
 _SAMPLE = 64 * 1024  # bytes the delimiter is told from
-_GUARDED = tuple("=+-@\t\r＝＋－＠")  # what a spreadsheet may take for a formula; exports put an apostrophe before it
+_GUARDED = tuple(
+    "=+-@\t\r\n\0＝＋－＠"
+)  # what a spreadsheet may take for a formula; exports put an apostrophe before it
 
 # Headers people use for the default fields, without case, spaces and punctuation. Of several columns that would fill
 # one field the one named earlier here wins: texts go to mobile phones.
@@ -144,7 +146,7 @@ def _unguarded(cell: str) -> str:
 
 def guarded(cell: str) -> str:
     """A cell no spreadsheet takes for a formula (ASVS 1.2.10); reading it back gives the same cell."""
-    return f"'{cell}" if cell.startswith((*_GUARDED, "\n", "\0")) or _unguarded(cell) != cell else cell
+    return f"'{cell}" if cell.startswith(_GUARDED) or _unguarded(cell) != cell else cell
 
 
 def _titles(header: Sequence[str]) -> list[str]:

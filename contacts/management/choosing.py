@@ -1,0 +1,23 @@
+"""How commands are told which list is meant."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from contacts.models import ContactList
+from smsportal.problems import Wrong
+
+
+def choose_list(named: str) -> ContactList:
+    """The list with this id or exact name. Raises Wrong when there is none, or several accounts have one."""
+    try:
+        found = ContactList.objects.filter(uuid=UUID(named))
+    except ValueError:
+        found = ContactList.objects.filter(name=named)
+    lists = list(found.select_related("account")[:2])
+    if len(lists) != 1:
+        known = ", ".join(ContactList.objects.values_list("name", flat=True)[:20]) or "none yet"
+        which = "Several lists are" if lists else "No list is"
+        raise Wrong(f"{which} called “{named}”; give the id or one of these names: {known}.")
+    only: ContactList = lists[0]
+    return only
