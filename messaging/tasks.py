@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Final
 
 from contacts.tasks import work_imports, work_syncs
-
 from messaging import composing, events, sending, sweeping
 from messaging.models import Heartbeat
 from smsportal import clock
