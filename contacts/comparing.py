@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from contacts.models import Contact, ContactList
 from contacts.models.lists import contact_fields
 from smsportal.mirror.engine import read_all
-from smsportal.mirror.plan import Ours, Plan, Theirs, digest, make_plan
+from smsportal.mirror.plan import Ours, Plan, Theirs, make_plan
 from smsportal.phones import BadNumber, to_e164
 from smsportal.providers.base import Provider, RemoteContact, RemoteField, RemoteList
 from smsportal.providers.errors import Missing
@@ -110,10 +112,13 @@ def remote_list(contact_list: ContactList) -> RemoteList:
 def list_digest(contact_list: ContactList) -> str:
     """The same as long as the list itself is the same."""
     wanted = remote_list(contact_list)
-    own = [f"{f.type} {f.name} {f.display_name} {f.required} {f.unique}" for f in wanted.fields]
-    return digest(
-        {"name": wanted.name, "tags": repr(wanted.tags), "meta": repr(sorted(wanted.meta.items())), "own": repr(own)}
-    )
+    parts = {
+        "name": wanted.name,
+        "tags": wanted.tags,
+        "meta": wanted.meta,
+        "fields": [asdict(f) for f in wanted.fields],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 # --- the copy that is kept before a list is emptied --------------------------------------------------------------------

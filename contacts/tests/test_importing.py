@@ -60,7 +60,13 @@ def test_nothing_reaches_the_list_before_it_is_applied():
     upload = checked(contact_list, "312-555-0100,ada@example.edu,Ada,Park,Kim", "555,x,,,")
     assert (upload.state, upload.rows, upload.new, upload.refused) == ("checked", 2, 1, 1)
     assert upload.columns == HEADER.split(",")
-    assert list(upload.mapping.values()) == ["Phone_Number", "Email_Address", "First_Name", "Last_Name", "Advisor"]
+    assert [upload.mapping[column] for column in upload.columns] == [
+        "Phone_Number",
+        "Email_Address",
+        "First_Name",
+        "Last_Name",
+        "Advisor",
+    ]
     assert upload.errors_by_code == {"invalid": 1, "email": 1}
     assert not Contact.objects.exists()
     upload = applied(upload)
@@ -109,11 +115,7 @@ def test_each_row_says_what_applying_it_would_do():
     assert messages[10].startswith("Row 9 has the same Email Address")
     assert errors(upload, 11) == [("", "too_many_cells")]
     assert ("", "open_quote") in errors(upload, 13)
-    assert (
-        upload.errors_by_code
-        == {"not_unique": 2, "too_many_cells": 1, "open_quote": 1, "unreadable": 0} | {"unreadable": 0}
-        or "open_quote" in upload.errors_by_code
-    )
+    assert upload.errors_by_code == {"not_unique": 2, "too_many_cells": 1, "open_quote": 1, "email": 1}
 
 
 def test_a_refused_row_does_not_hold_its_number():
@@ -169,7 +171,7 @@ def test_a_page_of_rows_takes_few_queries(django_assert_max_num_queries):
     upload = importing.receive(
         freshmen(), file_name="a.csv", content=("Phone,Email\n" + "".join(f"312-555-{n:04d},a{n}@example.edu\n" for n in range(1000))).encode()
     )  # fmt: skip
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(25):
         upload = work(upload)
     assert upload.new == 1000
     importing.start_applying(upload, accept="good", actor=None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 import random
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contacts.models import DEFAULT_FIELDS
-from contacts.reading import Unreadable, guarded, map_columns, open_sheet
+from contacts.reading import Unreadable, _unguarded, guarded, map_columns, open_sheet
 from smsportal.providers.base import RemoteField
 
 SCHEMA = [*DEFAULT_FIELDS, RemoteField("Text", "Advisor_Name", "Academic advisor")]
@@ -90,20 +91,14 @@ def test_a_cell_without_end_names_its_row_and_the_likely_quote():
 
 @given(st.text(max_size=30))
 def test_the_formula_guard_comes_off_again(cell):
-    from contacts.reading import _unguarded
-
     assert _unguarded(guarded(cell)) == cell
     assert not guarded(cell).startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠"))
 
 
 @given(st.binary(max_size=400))
 def test_no_file_whatever_breaks_the_reader(content):
-    try:
-        sheet = open_sheet(content)
-        numbers = [number for number, _ in sheet.rows]
-    except Unreadable as bad:
-        assert str(bad).endswith(".")
-    else:
+    with suppress(Unreadable):
+        numbers = [number for number, _ in open_sheet(content).rows]
         assert numbers == sorted(set(numbers))
 
 
@@ -111,10 +106,8 @@ def test_chaos_of_usual_characters_breaks_nothing():
     dice = random.Random(7)
     for _ in range(200):
         content = "".join(dice.choice('",;\t|\r\n\0ab1=\ufeff') for _ in range(200)).encode()
-        try:
+        with suppress(Unreadable):
             rows(content)
-        except Unreadable:
-            pass
 
 
 # --- headers ---------------------------------------------------------------------------------------------------------
