@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from contacts import consent
 from contacts.filters import ByNumberFilter
 from contacts.models import ConsentEvent, ConsentKind, ConsentSource, PhoneNumber
-from contacts.serializers import ConsentEventSerializer, LiftSerializer, OptOutBodySerializer, OptOutSerializer
+from contacts.serializers.consent import ConsentEventSerializer, LiftSerializer, OptOutBodySerializer, OptOutSerializer
 from smsportal import phones
 from smsportal.accounts.models import ApiToken
 from smsportal.api.rights import Call

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from contacts import importing
 from contacts.filters import ImportRowFilter
 from contacts.models import ContactList, Import, ImportRow
-from contacts.serializers import (
+from contacts.serializers.imports import (
     AcceptSerializer,
     ImportRowSerializer,
     ImportSerializer,

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from contacts import keeping
 from contacts.filters import ContactFilter, ContactListFilter
 from contacts.models import Contact, ContactList
-from contacts.serializers import (
+from contacts.serializers.lists import (
     ContactBodySerializer,
     ContactListBodySerializer,
     ContactListChangeSerializer,

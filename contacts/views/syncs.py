@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from contacts import sync
 from contacts.models import ContactList, SyncRun
-from contacts.serializers import ConfirmSerializer, SyncRunSerializer
+from contacts.serializers.syncs import ConfirmSerializer, SyncRunSerializer
 from smsportal import doorbell
 from smsportal.api.rights import Call
 from smsportal.api.views import View

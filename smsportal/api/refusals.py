@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, TooManyFilesSent
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -58,10 +59,20 @@ def _described(refusal: Exception) -> tuple[dict[str, Any] | None, dict[str, str
         return _of_provider(refusal)
     if isinstance(refusal, exceptions.APIException):
         return _of_framework(refusal)
+    if isinstance(refusal, IntegrityError | OperationalError):
+        return _of_database(refusal)
     for kinds, status, detail in _PLAIN:
         if isinstance(refusal, kinds):
             return describe(status, detail), {}
     return None, {}
+
+
+def _of_database(refusal: Exception) -> tuple[dict[str, Any], dict[str, str]]:
+    """Two who did the same at the same moment, or a database too busy to answer. The log has what it said."""
+    log.error("The database refused a call", exc_info=refusal)
+    if isinstance(refusal, IntegrityError):
+        return describe(409, "Somebody did the same, or removed what this needs, at the same moment. Look again."), {}
+    return describe(503, "The database is busy. Nothing was done; repeat the call in a moment."), {"Retry-After": "5"}
 
 
 def _of_provider(refusal: ProviderError) -> tuple[dict[str, Any], dict[str, str]]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError, OperationalError
 from rest_framework.test import APIClient
 
 from contacts.models import ContactList
@@ -350,6 +351,20 @@ def test_an_unreachable_provider_is_a_503_that_says_so():
     answer = program().post(f"{API}senders/refresh/", {"account": account.slug, "operator": "a@example.edu"})
     assert answer.status_code == 503
     assert answer["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(("broken", "status"), [(IntegrityError, 409), (OperationalError, 503)])
+def test_what_the_database_refuses_is_told_and_logged(monkeypatch, caplog, broken, status):
+    def refuse(**_):
+        raise broken("UNIQUE constraint failed: canary")
+
+    monkeypatch.setattr("contacts.keeping.create_list", refuse)
+    make_account()
+    make_unit()
+    answer = program().post(f"{API}contact-lists/", {"name": "A"})
+    assert answer.status_code == status
+    assert "canary" not in answer.json()["detail"]
+    assert "canary" in caplog.text
 
 
 # --- the description -------------------------------------------------------------------------------------------------

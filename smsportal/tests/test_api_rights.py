@@ -15,6 +15,7 @@ from django.urls import get_resolver
 
 from messaging.roles import GROUPS, write_groups
 from smsportal.accounts.models import Unit
+from smsportal.api.bodies import StrictSerializer
 from smsportal.api.rights import SCOPES
 from smsportal.tests.programs import API, person, program
 from smsportal.tests.world import make_account, make_user
@@ -114,6 +115,18 @@ def test_every_action_says_what_it_needs(call):
     view, action = ROUTES[call]
     assert view.calls[action].scope in SCOPES
     assert view.calls[action].permission or call.split()[1].startswith("tokens/")
+
+
+PROTECTED = {"state", "sync_state", "remote_id", "version", "revision", "recipients", "approver", "author", "single"}
+
+
+@pytest.mark.parametrize("call", sorted(call for call in ROUTES if not call.startswith("GET")))
+def test_no_body_takes_unknown_fields_or_writes_what_only_the_portal_may(call):
+    view, action = ROUTES[call]
+    takes = view.calls[action].takes
+    if takes is not None:
+        assert issubclass(takes, StrictSerializer)
+        assert not {name for name, field in takes().fields.items() if not field.read_only} & PROTECTED
 
 
 def _address(call: str) -> tuple[str, str]:
