@@ -36,8 +36,10 @@ from messaging.statuses import BatchState, MessageState, Reason
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
 from smsportal.claims import Claim, claim, free, let_go
+from smsportal.problems import Problem
 from smsportal.providers.base import Abilities, Delivery, pack
 from smsportal.sql import delete_all, insert_each
+from smsportal.text import clean
 
 __all__ = ["Preview", "Sample", "expand", "next_batch", "preview", "snapshot"]
 
@@ -71,8 +73,24 @@ def expand(held: Claim) -> None:
 
     Stops without a word when the batch was paused or cancelled or the claim was lost: what is written stands, and
     whoever claims it next goes on behind it. When what was written is not what was approved, because somebody changed
-    the lists meanwhile, it is thrown away and the batch goes back to draft.
+    the lists meanwhile, it is thrown away and the batch goes back to draft. A batch that cannot be composed is paused
+    with the reason, so that those behind it are.
     """
+    try:
+        _expand(held)
+    except Problem as mistake:
+        _mine(held).update(
+            state=BatchState.PAUSED,
+            resume_to=BatchState.EXPANDING,
+            problem=clean(mistake.detail, 500),
+            owner="",
+            lease_until=None,
+            updated_at=clock.now(),
+        )
+        log.error("Batch %s cannot be composed and is paused: %s", held.pk, mistake.detail)
+
+
+def _expand(held: Claim) -> None:
     batch = Batch.objects.select_related("account", "unit").get(pk=held.pk)
     opens, abilities = opens_at(batch), per_call(batch.account)
     waterfall = batch.waterfall if batch.expanded_to and batch.waterfall else no_one()

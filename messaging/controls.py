@@ -106,7 +106,7 @@ def pause(batch: Batch, *, actor: User | None) -> Batch:
 
 def resume(batch: Batch, *, actor: User | None) -> Batch:
     """Go on where it was paused; ring "composing" and "sending" afterwards."""
-    move(batch, "resume", actor=actor, state=F("resume_to"), resume_to="")
+    move(batch, "resume", actor=actor, state=F("resume_to"), resume_to="", problem="")
     return batch
 
 

@@ -183,6 +183,17 @@ def test_a_stop_between_two_pages_is_obeyed_at_once(monkeypatch, ask):
         assert set(batch.chunks.values_list("state", flat=True)) == {"empty"}
 
 
+def test_a_batch_that_cannot_be_composed_is_paused_with_the_reason(settings):
+    batch = begin(draft(students(2)))
+    settings.QUIET_HOURS = "at night"
+    compose(batch)
+    assert (batch.state, batch.resume_to, batch.recipients) == (BatchState.PAUSED, BatchState.EXPANDING, 0)
+    assert "Quiet hours “at night” are not understood" in batch.problem
+    settings.QUIET_HOURS = ""
+    assert compose(controls.resume(batch, actor=None)).state == BatchState.RUNNING
+    assert (batch.problem, batch.recipients) == ("", 2)
+
+
 def test_a_worker_that_lost_its_claim_writes_nothing_more():
     batch = begin(draft(students(3)))
     stale = composing.next_batch()
