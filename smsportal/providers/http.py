@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
@@ -27,15 +27,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from smsportal.providers import payload
 from smsportal.providers.connections import Pool, TlsPool, call
-from smsportal.providers.errors import (
-    Garbled,
-    Invalid,
-    Misconfigured,
-    ProviderError,
-    Throttled,
-    Uncertain,
-    Unreachable,
-)
+from smsportal.providers.errors import Garbled, Invalid, Misconfigured, ProviderError, Throttled, Uncertain, Unreachable
 from smsportal.providers.masking import mask
 from smsportal.providers.pacing import wait_for_turn
 from smsportal.providers.verdicts import cause, verdict
@@ -296,7 +288,6 @@ def _encoded(body: object) -> bytes:
 
 
 def _is_this_machine(host: str) -> bool:
-    try:
+    with suppress(ValueError):
         return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return host == "localhost"

@@ -310,7 +310,7 @@ def test_a_connection_the_server_closed_is_not_used_again(server: Faulty) -> Non
 
 def test_the_whole_call_keeps_one_deadline_though_every_read_is_in_time(server: Faulty) -> None:
     patient = client(server.url, deadlines=http.Deadlines(connect_s=1, read_s=5, total_s=0.4))
-    for path in ("/drip-head", "/drip-body"):
+    for path in ("/drip-head", "/drip-body", "/hang"):
         started = time.monotonic()
         assert type(failure(patient.send, path, {})) is Uncertain
         assert 0.3 < time.monotonic() - started < 0.8
