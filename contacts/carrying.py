@@ -16,12 +16,7 @@ from contacts import merging
 from contacts.checking import check_fields
 from contacts.comparing import (
     View,
-    as_copy,
-    compare,
-    from_copy,
     list_digest,
-    our_rows,
-    remote_contact,
     remote_list,
     their_record,
 )
@@ -55,6 +50,7 @@ class Carrier:
     provider: Provider
     done: Counter[str] = field(default_factory=Counter)
     rejections: list[dict[str, str]] = field(default_factory=list)
+    unusable: dict[str, str] = field(default_factory=dict)  # key there → why we cannot keep it
     unsure: dict[str, str] = field(default_factory=dict)  # key → why it is to be looked up at the end
     foreign: set[str] = field(default_factory=set)  # keys of records refilled as they were, not as we have them
 
@@ -87,10 +83,10 @@ class Carrier:
         made = self.provider.create_list(remote_list(self.contact_list))
         with transaction.atomic():
             self.set_down(stage="")
-            self._list_is_there(remote_id=made.remote_id, remote=clean_json(dict(made.raw)))
+            self.list_is_there(remote_id=made.remote_id, remote=clean_json(dict(made.raw)))
             Contact.objects.filter(contact_list=self.contact_list).exclude(pushed="").update(pushed="")
 
-    def _list_is_there(self, **columns: Any) -> None:
+    def list_is_there(self, **columns: Any) -> None:
         columns["pushed"] = list_digest(self.contact_list)
         ContactList.objects.filter(pk=self.contact_list.pk).update(**columns)
         for name, value in columns.items():
@@ -104,6 +100,7 @@ class Carrier:
         """
         keys = view.plan.pull
         left: list[str] = []
+        self.unusable = dict.fromkeys(view.plan.unusable, "This is no phone number the portal can text.")
         for start in range(0, len(keys), merging.PAGE):
             self.beat()
             with transaction.atomic():
@@ -126,15 +123,14 @@ class Carrier:
         good = [keys[verdict.wanted.row] for verdict in verdicts if not verdict.errors]
         for verdict in verdicts:
             if verdict.errors:
-                self._reject(keys[verdict.wanted.row], " ".join(error.message for error in verdict.errors))
-                self.done["unusable"] += 1
+                self.unusable[keys[verdict.wanted.row]] = " ".join(error.message for error in verdict.errors)
         self.done["pulled"] += len(good)
-        self._in_step({key: view.theirs[key].fields for key in good}, states=Q())
+        self.in_step({key: view.theirs[key].fields for key in good}, states=Q())
         ids = self._ids(good)
         _each(Contact, ["active"], [(ids[key], view.theirs[key].active) for key in good])
         return sorted(set(keys) - set(good))
 
-    def _in_step(self, fields: Mapping[str, Mapping[str, str]], states: Q = _SENT_NOW) -> None:
+    def in_step(self, fields: Mapping[str, Mapping[str, str]], states: Q = _SENT_NOW) -> None:
         """Note that the provider holds exactly `fields` (by key).
 
         Only contacts that fit `states` become in step: one that somebody changed meanwhile is `pending` and stays so.
@@ -160,7 +156,7 @@ class Carrier:
 
         def before(part: Sequence[RemoteContact]) -> None:
             self.beat()
-            ids = self._ids(self._mine(keys[id(each)] for each in part))
+            ids = self._ids(self.mine(keys[id(each)] for each in part))
             Contact.objects.filter(pk__in=ids.values(), removed_at=None).update(sync_state=SyncState.RUNNING)
 
         def after(stored: Sequence[RemoteContact], rejected: Sequence[Rejection]) -> None:
@@ -175,14 +171,14 @@ class Carrier:
         per_call = _number(self.provider.account.options.get("contacts_per_call"), PER_CALL)
         Adding(self.provider, self.contact_list.remote_id, before, after, per_call).run(list(contacts.values()))
 
-    def _mine(self, keys: Iterable[str]) -> list[str]:
+    def mine(self, keys: Iterable[str]) -> list[str]:
         """Without those added as they were, for what is there then is not what we have."""
         return [key for key in keys if key not in self.foreign]
 
     def _stored(self, fields: Mapping[str, Mapping[str, str]]) -> None:
-        mine = self._mine(fields)
+        mine = self.mine(fields)
         self.done["appended"] += len(mine)
-        self._in_step({key: fields[key] for key in mine})
+        self.in_step({key: fields[key] for key in mine})
         self.set_down(report=self.report())
 
     def _rejected(self, key: str | None, text: str) -> None:
@@ -212,7 +208,7 @@ class Carrier:
         if not self.unsure:
             return
         schema = self.contact_list.schema()
-        there = self._there()
+        there = self.there()
         stored: dict[str, Mapping[str, str]] = {}
         for key, text in self.unsure.items():
             if key in there and digest(there[key]) == digest(their_record(wanted[key], schema).fields):
@@ -222,44 +218,7 @@ class Carrier:
         self.unsure.clear()
         self._stored(stored)
 
-    # --- emptying and refilling ---------------------------------------------------------------------------------------
-    def keep_copy(self, view: View) -> None:
-        """Store everything the provider holds, before any of it is touched."""
-        backup = {"contacts": as_copy(view.everything), "list": self.contact_list.remote, "at": clock.now().isoformat()}
-        self.set_down(backup=clean_json(backup), stage="copied")
-
-    def empty(self) -> None:
-        """Reset the list there. Also done again after a kill: nothing of ours was added in between."""
-        backup = self.run.backup or {}
-        view = compare(self.contact_list, self.provider, from_copy(backup["contacts"]))
-        keep = {*self.pull(view), *view.plan.unusable, *view.plan.conflict}
-        schema = self.contact_list.schema()
-        verbatim = [each for each in view.everything if their_record(each, schema).key in keep]
-        made = self.provider.replace_list(self.contact_list.remote_id, remote_list(self.contact_list))
-        kept = {"verbatim": as_copy(verbatim), "conflict": sorted(set(view.plan.conflict))}
-        self.done["removed"] = len(view.plan.delete)
-        with transaction.atomic():
-            self.set_down(stage="emptied", backup={**backup, **kept}, report=self.report())
-            self._list_is_there(remote=clean_json(dict(made.raw)))
-
-    def refill(self) -> None:
-        """Add what is not there yet: our contacts, and as they were those that are in conflict or that we cannot keep."""
-        schema = self.contact_list.schema()
-        wanted = {
-            each.key: remote_contact(each.fields, schema) for each in our_rows(self.contact_list) if not each.removed
-        }
-        for each in from_copy((self.run.backup or {})["verbatim"]):
-            key = their_record(each, schema).key
-            key = f"{key} (2)" if key in self.foreign else key  # there twice, in two spellings
-            wanted[key] = each
-            self.foreign.add(key)
-        there = self._there()
-        self._in_step({key: there[key] for key in self._mine(there) if key in wanted})
-        self.append({key: contact for key, contact in wanted.items() if key not in there})
-        self.settle(wanted)
-        self.forget(keep={*there, *wanted})
-
-    def _there(self) -> dict[str, Mapping[str, str]]:
+    def there(self) -> dict[str, Mapping[str, str]]:
         """What the list holds there now, by key."""
         schema = self.contact_list.schema()
         remote = read_all(self.provider, self.contact_list.remote_id, self.beat)
@@ -280,7 +239,7 @@ class Carrier:
             self.beat()
             page = same[start : start + merging.PAGE]
             news = {key: view.theirs[key].fields for key in page}
-            self._in_step(news, states=_SENT_NOW | Q(updated_at__lte=since))
+            self.in_step(news, states=_SENT_NOW | Q(updated_at__lte=since))
 
     def note_conflicts(self, theirs: Mapping[str, Mapping[str, str]]) -> None:
         """What the other side holds is kept beside ours, for people to decide."""
@@ -302,12 +261,14 @@ class Carrier:
 
     def report(self, sums: Mapping[str, int] | None = None) -> dict[str, Any]:
         """What was done so far, as stored and shown."""
-        counts = {name: self.done[name] for name in ("appended", "rejected", "pulled", "removed", "unusable")}
+        counts = {name: self.done[name] for name in ("appended", "rejected", "pulled", "removed")}
+        unusable = [{"phone_number": key, "error": text} for key, text in self.unusable.items()]
         return {
             **counts,
+            "unusable": len(unusable),
             "same": self.run.plan.get("same", 0),
             "conflict": self.run.plan.get("conflict", 0),
-            "rejections": self.rejections,
+            "rejections": (self.rejections + unusable)[:SHOWN],
             "sums": dict(sums or {}),
         }
 

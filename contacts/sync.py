@@ -20,6 +20,7 @@ from contacts.busy import BUSY, refuse_if_busy
 from contacts.carrying import LEASE_S, Carrier, Lost
 from contacts.comparing import View, look, remote_contact
 from contacts.models import ContactList, SyncRun, SyncRunState
+from contacts.refilling import empty, keep_copy, refill
 from smsportal import clock
 from smsportal.accounts.models import User
 from smsportal.claims import Claim, claim, free, let_go
@@ -160,16 +161,16 @@ def _steps(carrier: Carrier) -> None:
             raise Outdated
         if wanted:
             refuse_if_busy(carrier.contact_list)
-            carrier.keep_copy(view)
+            keep_copy(carrier, view)
         else:
             _add(carrier, view)
             carrier.note_same(view, since)
             carrier.note_conflicts({key: view.theirs[key].fields for key in view.plan.conflict})
             carrier.forget(keep=set(view.theirs) | set(view.plan.append))
     if run.stage == "copied":
-        carrier.empty()
+        empty(carrier)
     if run.stage == "emptied":
-        carrier.refill()
+        refill(carrier)
     _finish(carrier)
 
 
@@ -186,7 +187,7 @@ def _add(carrier: Carrier, view: View) -> None:
 
 def _finish(carrier: Carrier) -> None:
     sums = carrier.sums()
-    in_step = sums["in_step"] == sums["contacts"] and not carrier.done["unusable"]
+    in_step = sums["in_step"] == sums["contacts"] and not carrier.unusable
     state = SyncState.IN_STEP if in_step else SyncState.ERROR if sums["rejected"] else SyncState.DRIFTED
     problem = f"{sums['rejected']} contacts were not taken by the provider." if sums["rejected"] else ""
     carrier.set_down(report=carrier.report(sums), finished_at=clock.now())
