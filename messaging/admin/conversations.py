@@ -12,6 +12,7 @@ from django.urls import reverse
 from unfold.decorators import display
 
 from contacts.admin.search import HELP, by_number
+from contacts.models import Contact
 from messaging import conversations
 from messaging.forms import ReplyForm
 from messaging.models import Conversation
@@ -97,8 +98,11 @@ class ConversationAdmin(PortalAdmin):
         return "Waits for an answer" if row.needs_attention else "At rest"
 
     def facts(self, request: HttpRequest, row: Conversation) -> list[Fact]:
+        people = Contact.objects.visible_to(who(request)).filter(number=row.number_id, removed_at=None)
+        person = people.first()
         found = [
             Fact("Number", phones.display(row.number.e164)),
+            Fact("Person", str(person) if person else "in no list of yours"),
             Fact("Answer", self.waits(row), "warn" if row.needs_attention else "good"),
             Fact("Through", row.account),
         ]

@@ -53,61 +53,64 @@ def _list(model: str, query: str = "") -> str:
 def matters(user: User | AnonymousUser) -> list[Matter]:
     """What needs attention, the urgent first; only what the person may see, and nothing that is at zero."""
     may = user.has_perm
+    # Each is said for one|for several.
     found: list[tuple[bool, QuerySet[Any], str, str, str]] = [
         (may("accounts.view_provideraccount"), ProviderAccount.objects.filter(is_active=True, circuit_open=True),
-         "accounts are closed by an error: nothing is sent through them",
+         "account is closed by an error: nothing is sent through it|accounts are closed by errors: nothing is sent through them",
          _list("accounts_provideraccount", "?circuit_open__exact=1"), "bad"),
         (may("messaging.view_message"), Message.objects.visible_to(user).filter(state=MessageState.UNKNOWN),
-         "texts are unknown: decide what becomes of them",
+         "text is unknown: decide what becomes of it|texts are unknown: decide what becomes of them",
          _list("messaging_message", "?state__exact=unknown"), "warn"),
         (may("messaging.approve_batch"), Batch.objects.visible_to(user).filter(state=BatchState.PENDING_APPROVAL),
-         "batches wait for approval", _list("messaging_batch", "?state__exact=pending_approval"), "warn"),
+         "batch waits for approval|batches wait for approval", _list("messaging_batch", "?state__exact=pending_approval"), "warn"),
         (may("messaging.view_conversation"), Conversation.objects.visible_to(user).filter(needs_attention=True),
-         "people wait for an answer", _list("messaging_conversation", "?needs_attention__exact=1"), "warn"),
+         "person waits for an answer|people wait for an answer", _list("messaging_conversation", "?needs_attention__exact=1"), "warn"),
         (may("contacts.view_import"), Import.objects.visible_to(user).filter(state=ImportState.CHECKED),
-         "imports are checked, but not applied", _list("contacts_import", "?state__exact=checked"), "info"),
+         "import is checked, but not applied|imports are checked, but not applied", _list("contacts_import", "?state__exact=checked"), "info"),
         (may("contacts.view_contactlist"), ContactList.objects.visible_to(user).filter(sync_state=SyncState.DRIFTED),
-         "lists differ from the provider: plan a sync", _list("contacts_contactlist", "?sync_state__exact=drifted"), "info"),
+         "list differs from the provider: plan a sync|lists differ from the provider: plan a sync", _list("contacts_contactlist", "?sync_state__exact=drifted"), "info"),
         (may("contacts.view_contactlist"), ContactList.objects.visible_to(user).filter(sync_state=SyncState.ERROR),
-         "lists could not be synced", _list("contacts_contactlist", "?sync_state__exact=error"), "bad"),
+         "list could not be synced|lists could not be synced", _list("contacts_contactlist", "?sync_state__exact=error"), "bad"),
         (may("messaging.view_batch"), Batch.objects.visible_to(user).filter(state__in=UNDER_WAY),
-         "batches are under way", _list("messaging_batch", "?state__exact=running"), "info"),
+         "batch is under way|batches are under way", _list("messaging_batch", "?state__exact=running"), "info"),
         (may("messaging.view_webhookcall"), WebhookCall.objects.filter(state=CallState.PARKED),
-         "reports of a provider cannot be read", _list("messaging_webhookcall", "?state__exact=parked"), "warn"),
+         "report of a provider cannot be read|reports of providers cannot be read", _list("messaging_webhookcall", "?state__exact=parked"), "warn"),
         (may("messaging.view_webhookitem"), WebhookItem.objects.filter(state=ItemState.UNRECOGNISED),
-         "pieces of news are not understood", _list("messaging_webhookitem", "?state__exact=unrecognised"), "warn"),
+         "piece of news is not understood|pieces of news are not understood", _list("messaging_webhookitem", "?state__exact=unrecognised"), "warn"),
         (may("messaging.view_webhookitem"), WebhookItem.objects.filter(state=ItemState.PARKED),
-         "pieces of news failed when they were applied", _list("messaging_webhookitem", "?state__exact=parked"), "bad"),
+         "piece of news failed when it was applied|pieces of news failed when they were applied", _list("messaging_webhookitem", "?state__exact=parked"), "bad"),
     ]  # fmt: skip
     order = {"bad": 0, "warn": 1, "info": 2}
     counted = [(capped(rows), what, url, tone) for allowed, rows, what, url, tone in found if allowed]
     shown = [
-        Matter(f"{n:,}" + (" or more" if n == MOST else ""), what, url, tone) for n, what, url, tone in counted if n
+        Matter(f"{n:,}" + (" or more" if n == MOST else ""), what.split("|")[n != 1], url, tone)
+        for n, what, url, tone in counted
+        if n
     ]
     return sorted(shown, key=lambda each: order[each.tone])
 
 
 def first_steps(user: User | AnonymousUser) -> list[Step]:
-    """The way to the first batch; nothing once it has been walked."""
+    """The way to the first batch, as far as the person may walk it; nothing once a batch was started."""
     batches = Batch.objects.visible_to(user)
     if batches.exclude(started_at=None).exists():
         return []
-    lists = ContactList.objects.visible_to(user)
-    synced = lists.filter(sync_state=SyncState.IN_STEP).exists()
-    return [
-        Step("Connect an account", "Its numbers are what people see.", _list("accounts_provideraccount"),
-             ProviderAccount.objects.filter(is_active=True).exists()),
-        Step("Ask for its numbers", "Choose “Ask the provider” on the page Senders.", _list("messaging_sender"),
-             Sender.objects.exists()),
-        Step("Make a contact list", "Name the columns your file has beyond the usual four.",
-             _list("contacts_contactlist"), lists.exists()),
-        Step("Import a file", "Every fault is shown in its cell before anything changes.", _list("contacts_contactlist"),
-             Contact.objects.visible_to(user).exists()),
-        Step("Sync the list", "Look at the plan, then let the provider's list be brought in step.",
-             _list("contacts_contactlist"), synced),
-        Step("Write a batch", "Preview it with real people, start it and watch it go.", _list("messaging_batch"),
-             batches.exists()),
+    lists, list_url = ContactList.objects.visible_to(user), _list("contacts_contactlist")
+    steps = [
+        ("accounts.view_provideraccount", Step("Connect an account", "Its numbers are what people see.",
+         _list("accounts_provideraccount"), ProviderAccount.objects.filter(is_active=True).exists())),
+        ("messaging.view_sender", Step("Ask for its numbers", "Choose “Ask the provider” on the page Senders.",
+         _list("messaging_sender"), Sender.objects.exists())),
+        ("contacts.view_contactlist", Step("Make a contact list", "Name the columns your file has beyond the usual four.",
+         list_url, lists.exists())),
+        ("contacts.view_contactlist", Step("Import a file", "Every fault is shown in its cell before anything changes.",
+         list_url, Contact.objects.visible_to(user).exists())),
+        ("contacts.view_contactlist", Step("Sync the list", "Look at the plan, then bring the provider's list in step.",
+         list_url, lists.filter(sync_state=SyncState.IN_STEP).exists())),
+        ("messaging.view_batch", Step("Write a batch", "Preview it with real people, start it and watch it go.",
+         _list("messaging_batch"), batches.exists())),
     ]  # fmt: skip
+    return [step for right, step in steps if user.has_perm(right)]
 
 
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

@@ -64,12 +64,9 @@ def sentence(message: Message) -> str:
         said = _BY_REASON.get(message.reason, "It was not sent.")
     else:
         said = _BY_STATE[message.state]
-    why = (
-        f" The provider says: {message.error_text or message.error_code}."
-        if message.error_text or message.error_code
-        else ""
-    )
-    return said + why.replace("..", ".")
+    why = message.error_text or message.error_code
+    arrived = message.state == MessageState.ACCEPTED and message.delivery >= Delivery.DELIVERED
+    return said if arrived or not why else f"{said} The provider says: {why.rstrip('.')}."
 
 
 def tone(message: Message) -> str:
