@@ -83,8 +83,8 @@ def test_another_plan_than_the_one_looked_at_is_refused(client, twin):
     assert _apply(client, run).status_code == 409
 
 
-def test_a_provider_that_cannot_be_read_makes_a_run_that_says_so(client):
-    account = make_account("elsewhere", base_url="http://127.0.0.1:9/ocelot/api/v1")
+def test_a_provider_that_cannot_be_read_makes_a_run_that_says_so(client, twin):
+    account = make_account("elsewhere", secrets={"chatbot_uuid": "x", "api_key": "wrong"})
     contact_list = make_list(account=account, remote_id="5f80ac6204d2db0027f53139")
     run = _plan(client, contact_list).json()
     assert run["state"] == "failed"

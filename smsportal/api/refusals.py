@@ -93,7 +93,7 @@ def _of_framework(refusal: exceptions.APIException) -> tuple[dict[str, Any], dic
     if isinstance(refusal, exceptions.ValidationError):
         errors = flat(refusal.detail)
         general = errors.pop("", [])
-        detail = " ".join(general) or f"Wrong: {', '.join(errors)}."
+        detail = " ".join(general) or " ".join(f"{name}: {' '.join(said)}" for name, said in list(errors.items())[:3])
         return describe(400, detail, title="Something in it is wrong", errors=errors), headers
     detail = refusal.detail if isinstance(refusal.detail, str) else " ".join(flat(refusal.detail).get("", []))
     return describe(refusal.status_code, str(detail)), headers
