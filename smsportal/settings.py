@@ -31,6 +31,7 @@ def _own_secret(name: str, size: int) -> str:
 
 # --- who we are ------------------------------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 SECRET_KEY = env("SECRET_KEY", default="") or _own_secret("secret_key", 48)
 FIELD_KEYS = env.list("FIELD_KEYS", default=[]) or [_own_secret("field_key", 48)]
 OWN_SECRETS = [name for name in ("SECRET_KEY", "FIELD_KEYS") if not env(name, default="")]  # made by _own_secret
