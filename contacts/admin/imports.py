@@ -118,7 +118,7 @@ class MappingPage(Page):
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
         mapping = {column: request.POST.get(f"column_{index}", "") for index, column in enumerate(self.row.columns)}
-        importing.remap(self.row, {column: field for column, field in mapping.items() if field})
+        importing.remap(self.row, mapping)  # a blank field leaves the column out
         doorbell.ring("imports")
         return redirect(self.after(request))
 

@@ -256,3 +256,9 @@ def test_the_first_page_of_a_fresh_portal_shows_the_first_steps(boss):
     assert "First steps" in page
     assert "Nothing. All texts are accounted for" in page
     assert "SMS portal" in page
+
+
+def test_a_refusal_and_a_wrong_address_say_what_to_do(boss):
+    client = signed_in(make_user("vic", groups=("Viewer",)))
+    assert "Ask an administrator" in client.get("/admin/accounts/user/").text
+    assert "There is no such page" in client.get("/nowhere/").text
