@@ -57,6 +57,22 @@ class ThreadPage(Page):
         )
 
 
+class TranscriptPage(Page):
+    """The conversation as the provider has it. It is asked now; nothing of it is stored."""
+
+    where = "<path:object_id>/transcript/"
+    name = "transcript"
+    template = "admin/messaging/transcript.html"
+    row: Conversation
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        account = self.row.account
+        number = self.row.number.e164
+        turns = account.at_provider().transcript(account.operator, number)
+        shown = [("in" if turn.sender == number else "out", turn) for turn in turns]
+        return self.show(request, title="As the provider has it", turns=shown)
+
+
 @admin.register(Conversation)
 class ConversationAdmin(PortalAdmin):
     """The threads."""
@@ -72,6 +88,7 @@ class ConversationAdmin(PortalAdmin):
     search_fields = ("number__e164",)
     search_help_text = HELP
     deeds = ("rest",)
+    pages = (TranscriptPage,)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("number", "account")
@@ -111,9 +128,10 @@ class ConversationAdmin(PortalAdmin):
         return found
 
     def links(self, request: HttpRequest, row: Conversation) -> list[Link]:
-        return [
-            Link("The number and its consent", reverse("admin:contacts_phonenumber_change", args=[row.number_id])),
-        ]
+        found = [Link("The number and its consent", reverse("admin:contacts_phonenumber_change", args=[row.number_id]))]
+        if row.account.at_provider().abilities.shows_transcripts:
+            found.append(Link("As the provider has it", self.url("transcript", row.pk)))
+        return found
 
     @deed(
         "No answer needed",

@@ -271,6 +271,12 @@ def test_who_opted_out_cannot_be_answered(client, conversation):
     assert "opted out" in client.post(url("conversation_change", conversation.pk), {"text": "x"}, follow=True).text
 
 
+def test_the_provider_shows_its_own_transcript(client, conversation):
+    page = client.get(url("conversation_transcript", conversation.pk), follow=True).text
+    assert "Dear Student 0" in page
+    assert "From us" in page
+
+
 def test_a_reply_that_needs_no_answer_is_put_to_rest(client, conversation):
     client.post(url("conversation_do", conversation.pk, "rest"))
     conversation.refresh_from_db()

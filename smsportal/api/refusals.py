@@ -12,6 +12,7 @@ from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, TooMan
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -119,10 +120,10 @@ def flat(detail: Any, path: str = "") -> dict[str, list[str]]:
 
 
 def _page(request: HttpRequest, status: int, detail: str) -> HttpResponse:
-    """A problem for programs, a plain line for browsers."""
+    """A problem for programs, a page for browsers."""
     if request.path.startswith("/api/"):
         return JsonResponse(describe(status, detail), status=status, content_type=MEDIA_TYPE)
-    return HttpResponse(detail, status=status, content_type="text/plain; charset=utf-8")
+    return HttpResponse(render_to_string("error.html", {"detail": detail}), status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -261,4 +261,4 @@ def test_the_first_page_of_a_fresh_portal_shows_the_first_steps(boss):
 def test_a_refusal_and_a_wrong_address_say_what_to_do(boss):
     client = signed_in(make_user("vic", groups=("Viewer",)))
     assert "Ask an administrator" in client.get("/admin/accounts/user/").text
-    assert "There is no such page" in client.get("/nowhere/").text
+    assert "Go to the first page" in client.get("/nowhere/").text
