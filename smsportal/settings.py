@@ -248,4 +248,6 @@ UNFOLD = {
     "GLOBAL_CALLBACK": "smsportal.navigation.everywhere",
     "DASHBOARD_CALLBACK": "messaging.admin.dashboard.fill",
     "STYLES": ["smsportal.navigation.stylesheet"],
+    "SCRIPTS": ["smsportal.navigation.script"],
+    "ACCOUNT": {"navigation": [{"title": "API documentation", "link": "/api/docs/"}]},
 }

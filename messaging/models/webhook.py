@@ -92,3 +92,6 @@ class WebhookItem(Row):
         ordering = ["call", "position"]
         constraints = [models.UniqueConstraint(fields=["account", "key"], name="one_item_per_news")]
         indexes = [models.Index(fields=["state", "retry_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind}, element {self.position + 1}"

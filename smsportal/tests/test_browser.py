@@ -178,3 +178,23 @@ def test_every_list_fits_the_window(desk, staff):
                  "messaging/message", "messaging/template", "messaging/conversation", "contacts/phonenumber",
                  "contacts/consentevent", "messaging/sender"):  # fmt: skip
         desk.go(f"/admin/{path}/")
+
+
+def test_menu_filters_and_sign_out_work_by_keyboard(desk, staff):
+    sign_in(desk, "mia")
+    desk.go("/admin/messaging/message/")
+    page = desk.page
+    page.locator("#changelist").get_by_role("button", name="Filters").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#changelist-filter")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#changelist-filter")).to_be_hidden()
+    if page.viewport_size["width"] < 1280:
+        page.locator("#header-inner").get_by_role("button", name="Show or hide the menu").focus()
+        page.keyboard.press("Space")
+    page.get_by_role("button", name="Your account").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Log out").focus()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert desk.complaints == []
