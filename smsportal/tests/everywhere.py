@@ -80,8 +80,10 @@ class Run:
 RUNS = (
     Run("SQLite", BY_ITSELF),
     Run("PostgreSQL", BY_ITSELF, (POSTGRES,), on_postgres=True),
-    Run("Redis and RabbitMQ", "services", (POSTGRES, REDIS, RABBITMQ), on_postgres=True, alone=True),
-    Run("Chromium", "browser", (CHROMIUM,), alone=True),
+    Run("Brokers, SQLite", "services", (REDIS, RABBITMQ), alone=True),
+    Run("Brokers, PostgreSQL", "services", (POSTGRES, REDIS, RABBITMQ), on_postgres=True, alone=True),
+    Run("Chromium, SQLite", "browser", (CHROMIUM,), alone=True),
+    Run("Chromium, PostgreSQL", "browser", (POSTGRES, CHROMIUM), on_postgres=True, alone=True),
 )
 
 
