@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connections
 from playwright.sync_api import Page, expect, sync_playwright
 
 from messaging.models import Batch, Sender
@@ -77,6 +78,8 @@ def desk(request, live_server, monkeypatch, settings) -> Iterator[Desk]:
         sentence = f"There is no Chromium at {CHROMIUM}; install it, or name it in TEST_CHROMIUM."
         (pytest.fail if os.environ.get("SMSPORTAL_REQUIRE_SERVICES") == "1" else pytest.skip)(sentence)
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs in this thread
+    # The server's threads must not keep a connection: PostgreSQL would not let the database of the tests go.
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
     settings.QUIET_HOURS = ""
     width, height, scheme = request.param
     with sync_playwright() as playwright:
