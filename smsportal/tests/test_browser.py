@@ -78,8 +78,6 @@ def desk(request, live_server, monkeypatch, settings) -> Iterator[Desk]:
         sentence = f"There is no Chromium at {CHROMIUM}; install it, or name it in TEST_CHROMIUM."
         (pytest.fail if os.environ.get("SMSPORTAL_REQUIRE_SERVICES") == "1" else pytest.skip)(sentence)
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs in this thread
-    # The server's threads must not keep a connection: PostgreSQL would not let the database of the tests go.
-    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
     settings.QUIET_HOURS = ""
     width, height, scheme = request.param
     with sync_playwright() as playwright:
@@ -88,6 +86,7 @@ def desk(request, live_server, monkeypatch, settings) -> Iterator[Desk]:
         page.set_default_timeout(15_000)
         yield Desk(page, live_server.url)
         browser.close()
+        connections.close_all()  # those of Playwright's loop: outside it, nobody could close them any more
 
 
 def sign_in(desk: Desk, username: str) -> None:
