@@ -78,7 +78,9 @@ def _accepted(chunk: Chunk, decision: Decision) -> None:
     by_reference = {receipt.reference: receipt for receipt in decision.receipts}
     changes, receipts, now = [], [], clock.now()
     # Locked, because a webhook that overtakes the answer fills in the same columns.
-    for message in Message.objects.select_for_update().filter(chunk=chunk, state=MessageState.SUBMITTING).order_by("id"):
+    for message in (
+        Message.objects.select_for_update().filter(chunk=chunk, state=MessageState.SUBMITTING).order_by("id")
+    ):
         receipt = by_reference.get(message.reference)
         fate = receipt.fate if receipt else Fate.UNKNOWN
         state, reason = STATE_OF[fate]
