@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Count, Q
@@ -20,7 +20,7 @@ from contacts.comparing import (
     remote_list,
     their_record,
 )
-from contacts.models import Contact, ContactList, SyncRun
+from contacts.models import Contact, ContactList, PhoneNumber, SyncRun
 from smsportal import clock
 from smsportal.claims import Claim, renew
 from smsportal.mirror.engine import Adding, read_all
@@ -33,6 +33,7 @@ from smsportal.text import clean, clean_json
 LEASE_S = 180
 PER_CALL = 500  # contacts a call begins with; Ocelot's documents name no limit, only 413
 SHOWN = 100  # rejections a report names
+R = TypeVar("R")
 _SENT_NOW = Q(sync_state=SyncState.RUNNING)
 NOT_UNIQUE = re.compile(r"\bnot unique\b", re.IGNORECASE)  # "Phone Number 123-456-7890 is not unique."
 
@@ -127,7 +128,8 @@ class Carrier:
         self.done["pulled"] += len(good)
         self.in_step({key: view.theirs[key].fields for key in good}, states=Q())
         ids = self._ids(good)
-        _each(Contact, ["active"], [(ids[key], view.theirs[key].active) for key in good])
+        if good:
+            update_each(Contact, ["active"], [(ids[key], view.theirs[key].active) for key in good])
         return sorted(set(keys) - set(good))
 
     def in_step(self, fields: Mapping[str, Mapping[str, str]], states: Q = _SENT_NOW) -> None:
@@ -135,19 +137,20 @@ class Carrier:
 
         Only contacts that fit `states` become in step: one that somebody changed meanwhile is `pending` and stays so.
         """
-        ids = self._ids(fields)
-        now = clock.now()
-        _each(
-            Contact,
-            ["pushed", "synced_at"],
-            [(ids[key], digest(given), now) for key, given in fields.items() if key in ids],
-        )
-        rows = Contact.objects.filter(states, pk__in=ids.values(), removed_at=None)
-        rows.update(sync_state=SyncState.IN_STEP, sync_error="", remote=None)
+        now, ids = clock.now(), self._ids(fields)
+        rows = [(ids[key], digest(given), now) for key, given in fields.items() if key in ids]
+        for page in _pages(rows):
+            update_each(Contact, ["pushed", "synced_at"], page)
+            here = Contact.objects.filter(states, pk__in=[pk for pk, *_ in page], removed_at=None)
+            here.update(sync_state=SyncState.IN_STEP, sync_error="", remote=None)
 
     def _ids(self, keys: Iterable[str]) -> dict[str, int]:
-        rows = Contact.objects.filter(contact_list=self.contact_list, number__e164__in=set(keys)).order_by()
-        return dict(rows.values_list("number__e164", "pk"))
+        ids: dict[str, int] = {}
+        for page in _pages(list(keys)):
+            numbers = dict(PhoneNumber.objects.filter(e164__in=page).order_by().values_list("pk", "e164"))
+            rows = Contact.objects.filter(contact_list=self.contact_list, number__in=list(numbers)).order_by()
+            ids |= {numbers[number]: pk for pk, number in rows.values_list("pk", "number_id")}
+        return ids
 
     # --- from here to there -------------------------------------------------------------------------------------------
     def append(self, contacts: Mapping[str, RemoteContact]) -> None:
@@ -230,7 +233,8 @@ class Carrier:
         """Delete the rows of contacts removed here that are gone there too: all but those in `keep`."""
         marked = Contact.objects.filter(contact_list=self.contact_list).exclude(removed_at=None)
         ids = [pk for pk, e164 in marked.values_list("pk", "number__e164") if e164 not in keep]
-        Contact.objects.filter(pk__in=ids).exclude(removed_at=None).delete()
+        for page in _pages(ids):
+            Contact.objects.filter(pk__in=page).exclude(removed_at=None).delete()
 
     def note_same(self, view: View, since: datetime) -> None:
         """Those equal on both sides are in step, unless somebody changed one since they were read."""
@@ -246,7 +250,8 @@ class Carrier:
         ids = self._ids(theirs)
         drifted, sentence = SyncState.DRIFTED, "Changed here and at the provider; make both the same."
         rows = [(ids[key], drifted, sentence, dict(fields)) for key, fields in theirs.items() if key in ids]
-        _each(Contact, ["sync_state", "sync_error", "remote"], rows)
+        for page in _pages(rows):
+            update_each(Contact, ["sync_state", "sync_error", "remote"], page)
 
     def sums(self) -> dict[str, int]:
         """The contacts of the list by how they stand now; `contacts` is the sum of the others."""
@@ -282,6 +287,6 @@ def _number(option: object, default: int) -> int:
     return max(1, int(text)) if text.isdecimal() else default
 
 
-def _each(model: type[Contact], columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    for start in range(0, len(rows), merging.UPDATE_PAGE):
-        update_each(model, columns, rows[start : start + merging.UPDATE_PAGE])
+def _pages(rows: Sequence[R]) -> Iterator[Sequence[R]]:
+    for start in range(0, len(rows), merging.PAGE):
+        yield rows[start : start + merging.PAGE]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.db import transaction
 
@@ -12,15 +13,16 @@ from contacts.models import ConsentEvent, ConsentKind, ConsentSource, PhoneNumbe
 from smsportal import clock
 from smsportal.accounts.models import User
 from smsportal.problems import Conflict, Wrong
+from smsportal.sql import insert_missing
 from smsportal.text import clean, clean_json
 
-PAGE = 500
+PAGE = 1000
 # An opt-in of these is made by someone acting now, so it needs no time of its own.
 _ACTING_NOW = (ConsentSource.STAFF, ConsentSource.API)
 
 
 def numbers_for(e164s: Iterable[str]) -> dict[str, int]:
-    """Every given number (E.164) → the id of its permanent row, made where there was none. Three queries per 500."""
+    """Every given number (E.164) → the id of its permanent row, made where there was none. Three queries per 1,000."""
     wanted = sorted(set(e164s))  # one order for everybody: two writers cannot wait for each other
     found: dict[str, int] = {}
     for start in range(0, len(wanted), PAGE):
@@ -28,7 +30,9 @@ def numbers_for(e164s: Iterable[str]) -> dict[str, int]:
         found.update(PhoneNumber.objects.filter(e164__in=page).values_list("e164", "pk"))
         missing = [e164 for e164 in page if e164 not in found]
         if missing:
-            PhoneNumber.objects.bulk_create([PhoneNumber(e164=e164) for e164 in missing], ignore_conflicts=True)
+            now = clock.now()
+            same = {"opted_out": False, "staff_block": False, "consent_at": None, "created_at": now, "updated_at": now}
+            insert_missing(PhoneNumber, ["uuid", "e164"], [(uuid4(), e164) for e164 in missing], same)
             found.update(PhoneNumber.objects.filter(e164__in=missing).values_list("e164", "pk"))
     return found
 

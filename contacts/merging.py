@@ -13,7 +13,7 @@ from django.db.models.functions import Lower
 
 from contacts.checking import CellError, not_unique, unique_fields, unique_key
 from contacts.consent import numbers_for
-from contacts.models import Contact, ContactList, RowState
+from contacts.models import Contact, ContactList, PhoneNumber, RowState
 from contacts.models.lists import contact_fields
 from smsportal import clock
 from smsportal.mirror.models import SyncState
@@ -78,7 +78,7 @@ class Memory:
 def judge(
     contact_list: ContactList, schema: Sequence[RemoteField], page: Sequence[Wanted], *, memory: Memory
 ) -> list[Verdict]:
-    """What each row of `page` would do to the list, in order. Reads only: one query, and one per unique field."""
+    """What each row of `page` would do to the list, in order. Reads only: two queries, and one per unique field."""
     held = find_held(contact_list, [wanted.e164 for wanted in page if wanted.e164])
     unique = unique_fields(schema)
     taken = {each.name: _holders(contact_list, each, page) for each in unique}
@@ -146,11 +146,14 @@ def _clashes(
 
 
 def find_held(contact_list: ContactList, e164s: Iterable[str]) -> dict[str, Held]:
-    """The contacts of the list with these numbers, by number, the removed ones included. One query."""
-    rows = Contact.objects.filter(contact_list=contact_list, number__e164__in=set(e164s)).values_list(
-        "pk", "number__e164", "email", "first_name", "last_name", "extra", "removed_at"
-    )
-    return {row[1]: Held(*row) for row in rows.order_by()}
+    """The contacts of the list with these numbers, by number, the removed ones included.
+
+    Two queries: in one, SQLite would read the whole list for every page instead of looking the numbers up.
+    """
+    numbers = dict(PhoneNumber.objects.filter(e164__in=set(e164s)).order_by().values_list("pk", "e164"))
+    rows = Contact.objects.filter(contact_list=contact_list, number__in=list(numbers)).order_by()
+    columns = rows.values_list("pk", "number_id", "email", "first_name", "last_name", "extra", "removed_at")
+    return {numbers[row[1]]: Held(row[0], numbers[row[1]], *row[2:]) for row in columns}
 
 
 def _holders(contact_list: ContactList, unique: RemoteField, page: Sequence[Wanted]) -> dict[str, str]:
