@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 
 from contacts.models import PhoneNumber
@@ -33,8 +34,13 @@ class Line:
     state: str = ""
 
 
-def note_reply(*, account_id: int, number: PhoneNumber, text: str, at: datetime, item: WebhookItem) -> bool:
-    """Add what a person wrote to the conversation and ask for somebody's attention. False when it was noted before."""
+def note_reply(
+    *, account_id: int, number: PhoneNumber, text: str, at: datetime, item: WebhookItem, wants_answer: bool = True
+) -> bool:
+    """Add what a person wrote to the conversation; False when it was noted before.
+
+    Asks for somebody's attention unless nothing is left to answer, as after a bare STOP.
+    """
     conversation, _ = Conversation.objects.get_or_create(account_id=account_id, number=number)
     said = clean(text)
     _, new = Turn.objects.get_or_create(
@@ -49,7 +55,8 @@ def note_reply(*, account_id: int, number: PhoneNumber, text: str, at: datetime,
     )
     if new:
         mine = Conversation.objects.filter(pk=conversation.pk)
-        mine.update(needs_attention=True, updated_at=clock.now())
+        if wants_answer:
+            mine.update(needs_attention=True, updated_at=clock.now())
         # Replies may come in any order: the latest one is shown, whichever was stored last.
         later = Q(last_at=None) | Q(last_at__lt=at) | Q(last_at=at, last_text__lt=said[:300])
         mine.filter(later).update(last_text=said[:300], last_at=at)
@@ -63,10 +70,14 @@ def _answered(account_id: int, number: PhoneNumber, at: datetime) -> Message | N
     return ours.order_by("-pk").first()
 
 
-def thread(conversation: Conversation) -> list[Line]:
-    """Everything said in a conversation, oldest first: the latest 500 of our texts, and of theirs."""
+def thread(conversation: Conversation, *, viewer: User | AnonymousUser | None = None) -> list[Line]:
+    """Everything said in a conversation, oldest first: the latest 500 of our texts, and of theirs.
+
+    For a `viewer`, of our texts only those of the units they may see.
+    """
+    texts = Message.objects.all() if viewer is None else Message.objects.visible_to(viewer)
     ours = (
-        Message.objects.filter(number=conversation.number_id, batch__account=conversation.account_id)
+        texts.filter(number=conversation.number_id, batch__account=conversation.account_id)
         .exclude(state__in=UNSAID)
         .order_by("-pk")
         .only("text", "created_at", "state", "delivery")[:LONGEST_THREAD]

@@ -153,7 +153,12 @@ def _reply(news: News, number: PhoneNumber) -> None:
     elif kind == "start":
         _opt_in(news, number, ConsentSource.REPLY)
     new = conversations.note_reply(
-        account_id=news.item.account_id, number=number, text=news.event.text, at=at, item=news.item
+        account_id=news.item.account_id,
+        number=number,
+        text=news.event.text,
+        at=at,
+        item=news.item,
+        wants_answer=kind not in ("stop", "start"),
     )
     if new:
         news.changes.append("reply noted")

@@ -50,7 +50,7 @@ class ThreadPage(Page):
         return self.show(
             request,
             title=phones.display(self.row.number.e164),
-            lines=conversations.thread(self.row),
+            lines=conversations.thread(self.row, viewer=who(request)),
             form=form,
             may_reply=who(request).has_perm(SEND),
             opted_out=self.row.number.opted_out,

@@ -37,6 +37,26 @@ def test_a_reply_starts_a_conversation_that_somebody_must_look_at():
     assert (item.state, item.number, item.effect) == (ItemState.APPLIED, conversation.number, "reply noted")
 
 
+@pytest.mark.parametrize("word", ["STOP", "start"])
+def test_a_bare_keyword_leaves_nothing_to_answer(word):
+    tell(reply(word))
+    assert not Conversation.objects.get().needs_attention
+
+
+def test_a_stop_does_not_hide_a_question_asked_before():
+    tell(reply("Which room?", event="e1"), reply("STOP", event="e2"))
+    assert Conversation.objects.get().needs_attention
+
+
+def test_a_thread_shows_a_viewer_only_the_texts_of_their_units():
+    (message,) = make_sent()
+    conversation = Conversation.objects.create(account=message.batch.account, number=message.number)
+    stranger = make_user("stranger", units=[make_unit("Another office")])
+    colleague = make_user("colleague", units=[message.batch.unit])
+    assert conversations.thread(conversation, viewer=stranger) == []
+    assert [line.text for line in conversations.thread(conversation, viewer=colleague)] == [message.text]
+
+
 def test_a_reply_knows_which_text_it_answers():
     (message,) = make_sent()
     Message.objects.update(created_at=AT - timedelta(hours=1))

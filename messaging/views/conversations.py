@@ -45,7 +45,7 @@ class Conversations(View):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One conversation with everything said in it, oldest first."""
         conversation = self.get_object()
-        conversation_turns = conversations.thread(conversation)
+        conversation_turns = conversations.thread(conversation, viewer=request.user)
         shown = ConversationSerializer(conversation).data
         return Response({**shown, "turns": [asdict(line) for line in conversation_turns]})
 
