@@ -8,8 +8,9 @@ from typing import Final
 from django.db import transaction
 from django.db.models import F, Q
 
-from messaging import events, outcomes
+from messaging import events
 from messaging.models import Attempt, Batch, Chunk, Message
+from messaging.sending import outcomes
 from messaging.statuses import BatchState, ChunkState, MessageState
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount

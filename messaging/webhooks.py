@@ -3,7 +3,7 @@
 Whatever an authentic body holds, the answer is 200 with an empty body, because repeating it could not mend it.
 Only when the bytes could not be stored is the answer 503, so that the provider sends them again.
 
-Next: messaging/events.py
+Next: messaging/events/__init__.py
 """
 
 from __future__ import annotations

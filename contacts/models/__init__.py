@@ -1,6 +1,6 @@
 """② The rows of contacts: numbers with their consent, lists with their schema, contacts, imports, sync runs.
 
-Next: contacts/sync.py
+Next: contacts/sync/__init__.py
 """
 
 from contacts.models.imports import Import, ImportRow, ImportState, RowState

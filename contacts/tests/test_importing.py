@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from contacts import importing, keeping, merging
+from contacts import importing, keeping
+from contacts.keeping import merging
 from contacts.models import Contact, Import, ImportRow
 from contacts.tasks import work_imports
 from smsportal import clock

@@ -123,7 +123,7 @@ def test_a_list_at_the_provider_is_removed_there_first(twin):
 
 
 def _remote(made):
-    from contacts.comparing import remote_list
+    from contacts.sync.comparing import remote_list
 
     return remote_list(made)
 

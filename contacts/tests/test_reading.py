@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contacts.importing.reading import Unreadable, _unguarded, guarded, map_columns, open_sheet
 from contacts.models import DEFAULT_FIELDS
-from contacts.reading import Unreadable, _unguarded, guarded, map_columns, open_sheet
 from smsportal.providers.base import RemoteField
 
 SCHEMA = [*DEFAULT_FIELDS, RemoteField("Text", "Advisor_Name", "Academic advisor")]

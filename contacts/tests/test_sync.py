@@ -143,7 +143,7 @@ def test_not_unique_counts_as_stored_only_if_it_is_what_we_have(mirrored, twin):
         if request.method == "POST":
             twin.handle = handle
             ours = contact(mirrored, 10).fields()
-            from contacts.comparing import remote_contact
+            from contacts.sync.comparing import remote_contact
 
             same = remote_contact(ours, mirrored.schema())
             mirrored.account.at_provider().add_contacts(mirrored.remote_id, [same])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from contacts import carrying, keeping, sync
+from contacts import keeping, sync
 from contacts.models import ContactList, SyncRun
+from contacts.sync import carrying
 from contacts.tasks import work_syncs
 from contacts.tests.syncing import (
     add_there,

@@ -12,9 +12,9 @@ from messaging import controls
 from messaging.admin.compose import ComposePage, EditPage, MeasurePage
 from messaging.admin.watch import BatchPage, NumbersPage, messages_url
 from messaging.admin.words import BATCH_TONES, TAGS, how_many
+from messaging.controls.resending import failed
 from messaging.forms import CountForm
 from messaging.models import Batch
-from messaging.resending import failed
 from messaging.statuses import MOVES, BatchState, MessageState
 from smsportal import clock, doorbell, phones
 from smsportal.accounts.pages import PortalAdmin

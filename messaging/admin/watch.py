@@ -10,8 +10,8 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 
-from messaging import previewing
 from messaging.admin.words import WATERFALL, sentence
+from messaging.composing import previewing
 from messaging.models import Batch
 from messaging.statuses import DELIVERY_TITLES, BatchState, MessageState, Reason
 from smsportal import clock, phones

@@ -152,7 +152,9 @@ class Attempt(Row):
     texts = models.PositiveIntegerField()
     body_sha256 = models.CharField(max_length=64, blank=True)
     finished_at = models.DateTimeField(null=True)
-    outcome = models.CharField(max_length=20, blank=True)  # the decision of messaging/answers.py; blank while open
+    outcome = models.CharField(
+        max_length=20, blank=True
+    )  # the decision of messaging/sending/answers.py; blank while open
     status = models.PositiveSmallIntegerField(null=True)
     remote_id = models.CharField(max_length=120, blank=True)
     answer = models.TextField(blank=True)  # the first 2,000 characters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from messaging.answers import LONGEST_WAIT_S, Verdict, decide
+from messaging.sending.answers import LONGEST_WAIT_S, Verdict, decide
 from smsportal.providers import errors
 from smsportal.providers.base import Answer
 

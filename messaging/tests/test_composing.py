@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 
 from contacts.models import SchemaField
-from messaging import audience, composing, controls
+from messaging import composing, controls
+from messaging.composing import audience
 from messaging.models import Batch, Chunk, Message
 from messaging.statuses import BatchState
 from messaging.tests.composed import balanced, begin, compose, draft, states, students

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from messaging import composing, controls, moves
+from messaging import composing, controls
+from messaging.controls import moves
 from messaging.models import Batch, Chunk, Message, Sender, Template, TemplateVersion
 from messaging.statuses import MOVES, BatchState
 from messaging.tests.composed import TEXT, balanced, begin, compose, draft, states, students

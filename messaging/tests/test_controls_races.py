@@ -55,7 +55,7 @@ def test_fifty_clicks_on_start_make_one_expansion():
 
 
 def test_workers_that_share_a_batch_write_nobody_twice(monkeypatch):
-    monkeypatch.setattr("messaging.audience.PAGE", 10)
+    monkeypatch.setattr("messaging.composing.audience.PAGE", 10)
     batch = begin(draft(students(60)))
 
     def work():
@@ -74,7 +74,7 @@ def test_workers_that_share_a_batch_write_nobody_twice(monkeypatch):
 
 
 def test_a_cancel_during_composing_leaves_nothing_to_send(monkeypatch):
-    monkeypatch.setattr("messaging.audience.PAGE", 10)
+    monkeypatch.setattr("messaging.composing.audience.PAGE", 10)
     batch = begin(draft(students(60)))
     acts = iter(
         [lambda: composing.expand(composing.next_batch()), lambda: controls.cancel(Batch.objects.get(), actor=None)]

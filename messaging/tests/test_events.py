@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contacts.models import ConsentEvent, PhoneNumber
-from messaging import effects, events, receipts
+from messaging import events
+from messaging.events import effects, receipts
 from messaging.models import CallState, Conversation, ItemState, Message, Receipt, Turn, WebhookCall, WebhookItem
 from messaging.tests.calls import make_sent, opt, read_all, reply, status, store, tell
 from smsportal import clock
@@ -204,7 +205,7 @@ def test_a_receipt_that_breaks_our_code_leaves_the_others_alone_and_is_put_aside
 
 
 def test_a_person_s_item_that_breaks_our_code_is_tried_again(time_machine):
-    with mock.patch("messaging.effects.conversations.note_reply", side_effect=ValueError("our mistake")):
+    with mock.patch("messaging.events.effects.conversations.note_reply", side_effect=ValueError("our mistake")):
         bad, good = tell([reply("STOP"), opt("Out", number="312-555-0101")])
     assert (bad.state, good.state) == (ItemState.NEW, ItemState.APPLIED)
     assert not ConsentEvent.objects.filter(number__e164="+13125550100").exists()

@@ -2,7 +2,7 @@
 
 Three workers may claim, intend, post, note the outcome, freeze past the lease and die at any step; the provider may
 accept, refuse or fall silent; a STOP, a cancel, a receipt, the sweeper and a person who resends may come in between.
-The rules are those of messaging/sending.py, outcomes.py and sweeping.py; each planted mistake must be caught.
+The rules are those of messaging/sending/__init__.py, outcomes.py and sweeping.py; each planted mistake must be caught.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ import pytest
 from django.db import connection, transaction
 
 from contacts.models import ConsentEvent, PhoneNumber
-from messaging import controls, receipts, sending
+from messaging import controls, sending
+from messaging.events import receipts
 from messaging.models import Attempt, Chunk, Conversation, ItemState, Message, Receipt, Turn, WebhookItem
 from messaging.statuses import ChunkState, Known
 from messaging.tests.calls import make_sent, opt, read_all, reply, status, store, tell

@@ -10,9 +10,10 @@ import time_machine
 
 from contacts import consent
 from contacts.models import ConsentSource, PhoneNumber
-from messaging import controls, outcomes, sending
-from messaging.answers import Decision, Verdict
+from messaging import controls, sending
 from messaging.models import Attempt, Batch, Chunk, Message, Receipt
+from messaging.sending import outcomes
+from messaging.sending.answers import Decision, Verdict
 from messaging.statuses import BatchState, ChunkState, MessageState
 from messaging.tasks import drain_all
 from smsportal import clock

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from messaging import controls, outcomes, sending, sweeping
-from messaging.answers import decide
+from messaging import controls, sending, sweeping
 from messaging.models import Attempt, Batch, Chunk
+from messaging.sending import outcomes
+from messaging.sending.answers import decide
 from messaging.statuses import BatchState, ChunkState
 from messaging.tasks import drain_all
 from smsportal import clock

@@ -61,10 +61,10 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("contacts/models/lists.py", "import messaging.models", "messaging over contacts"),
         ("messaging/models/template.py", "import messaging.sending", "messaging: faces"),
         ("contacts/consent.py", "import contacts.tasks", "contacts: faces"),
-        ("messaging/sending.py", "import requests", "imports requests"),
+        ("messaging/sending/__init__.py", "import requests", "imports requests"),
         ("smsportal/providers/base.py", "import contacts.models", "providers know no app"),
         ("smsportal/sandbox/app.py", "import smsportal.phones", "share no code"),
-        ("contacts/keeping.py", "import smsportal.sandbox", "nothing imports the twins"),
+        ("contacts/keeping/__init__.py", "import smsportal.sandbox", "nothing imports the twins"),
     ],
 )
 def test_a_planted_breach_is_caught(copy: Path, path: str, breach: str, contract: str) -> None:

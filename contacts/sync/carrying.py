@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 from django.db import transaction
 from django.db.models import Count, Q
 
-from contacts import merging
 from contacts.checking import check_fields
-from contacts.comparing import (
+from contacts.keeping import merging
+from contacts.models import Contact, ContactList, PhoneNumber, SyncRun
+from contacts.sync.comparing import (
     View,
     list_digest,
     remote_list,
     their_record,
 )
-from contacts.models import Contact, ContactList, PhoneNumber, SyncRun
 from smsportal import clock
 from smsportal.claims import Claim, renew
 from smsportal.mirror.engine import Adding, read_all

@@ -3,7 +3,7 @@
 Page by page, one short transaction each. A page writes its messages, their chunks, the cursor and the counts together,
 so a kill anywhere loses nothing, doubles nobody, and the sum over all states is the number of recipients at any commit.
 
-Next: messaging/sending.py
+Next: messaging/sending/__init__.py
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from uuid import uuid4
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from messaging.audience import PAGE, Audience, Page, Person, abilities_of
-from messaging.models import Batch, Chunk, Message, Waterfall
-from messaging.previewing import (
+from messaging.composing.audience import PAGE, Audience, Page, Person, abilities_of
+from messaging.composing.previewing import (
     LISTS_CHANGED,
     Preview,
     Sample,
@@ -32,6 +31,7 @@ from messaging.previewing import (
     snapshot,
     snapshot_of,
 )
+from messaging.models import Batch, Chunk, Message, Waterfall
 from messaging.statuses import BatchState, MessageState, Reason
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from contacts.carrying import Carrier
-from contacts.comparing import View, as_copy, compare, from_copy, our_rows, remote_contact, remote_list, their_record
+from contacts.sync.carrying import Carrier
+from contacts.sync.comparing import (
+    View,
+    as_copy,
+    compare,
+    from_copy,
+    our_rows,
+    remote_contact,
+    remote_list,
+    their_record,
+)
 from smsportal import clock
 from smsportal.text import clean_json
 

@@ -15,10 +15,11 @@ from typing import Final
 from django.db import InterfaceError, OperationalError, transaction
 
 from contacts.models import ConsentSource, PhoneNumber
-from messaging import effects, outcomes
-from messaging.effects import News
-from messaging.matching import Match, find_messages
+from messaging.events import effects
+from messaging.events.effects import News
+from messaging.events.matching import Match, find_messages
 from messaging.models import Chunk, ItemState, Message, Receipt
+from messaging.sending import outcomes
 from messaging.statuses import DELIVERY_WORDS, Known, MessageState, join
 from smsportal import clock
 from smsportal.providers.base import Delivery
@@ -60,7 +61,7 @@ def hear_receipts(account_id: int, news: Sequence[News]) -> None:
 
 
 def _suppressed_if_blocked(news: News, match: Match | None) -> bool:
-    """A recipient whose carrier says that they block us has opted out. Committed first: see `messaging.effects`.
+    """A recipient whose carrier says that they block us has opted out. Committed first: see `messaging.events.effects`.
 
     It holds for texts that are not ours, too (a campaign run at the provider), when the report names the number.
     False when our code failed on it: then the whole item is tried again.

@@ -20,11 +20,12 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from contacts import merging, reverting
 from contacts.checking import CellError, check_fields
+from contacts.importing import reverting
+from contacts.importing.reading import Unreadable, guarded, mapping_problem, refuse_foreign
+from contacts.importing.staging import COUNTERS, USED, codes_of, open_upload, recount, rejudge, store
+from contacts.keeping import merging
 from contacts.models import ContactList, Import, ImportRow, ImportState, RowState
-from contacts.reading import Unreadable, guarded, mapping_problem, refuse_foreign
-from contacts.staging import COUNTERS, USED, codes_of, open_upload, recount, rejudge, store
 from smsportal import clock
 from smsportal.accounts.models import User
 from smsportal.claims import Claim, claim, free, let_go, renew

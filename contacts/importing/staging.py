@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from django.db.models import Count, Q
 
-from contacts import merging
 from contacts.checking import CellError, ErrorRow, check_fields, unique_fields
+from contacts.importing.reading import map_columns, open_sheet
+from contacts.keeping import merging
 from contacts.models import Import, ImportRow, RowState
-from contacts.reading import map_columns, open_sheet
 from smsportal.providers.base import RemoteField
 from smsportal.sql import insert_each
 

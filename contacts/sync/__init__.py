@@ -4,7 +4,7 @@
 repeated: `stage` of the run says how far a destructive one came. "" → "creating" (the list is being made) → "" ;
 "copied" (everything the provider held is stored in `backup`) → "emptied" (the replace call was answered) → refilled.
 
-Next: messaging/composing.py
+Next: messaging/composing/__init__.py
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from contacts import merging
 from contacts.busy import BUSY, refuse_if_busy
-from contacts.carrying import LEASE_S, Carrier, Lost
-from contacts.comparing import View, look, remote_contact
+from contacts.keeping import merging
 from contacts.models import ContactList, SyncRun, SyncRunState
-from contacts.refilling import empty, keep_copy, refill
+from contacts.sync.carrying import LEASE_S, Carrier, Lost
+from contacts.sync.comparing import View, look, remote_contact
+from contacts.sync.refilling import empty, keep_copy, refill
 from smsportal import clock
 from smsportal.accounts.models import User
 from smsportal.claims import Claim, claim, free, let_go

@@ -19,10 +19,10 @@ from typing import Final
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from messaging import effects, items
-from messaging.effects import MAX_TRIES, RETRY_AFTER_S, News
+from messaging.events import effects, items
+from messaging.events.effects import MAX_TRIES, RETRY_AFTER_S, News
+from messaging.events.receipts import hear_receipts
 from messaging.models import CallState, ItemState, WebhookCall, WebhookItem
-from messaging.receipts import hear_receipts
 from smsportal import clock, providers
 from smsportal.claims import Claim, claim, free, let_go, renew
 from smsportal.providers import payload

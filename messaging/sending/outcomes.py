@@ -9,8 +9,8 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import F, Q
 
-from messaging.answers import LONGEST_WAIT_S, STRIKES, Decision, Verdict
 from messaging.models import Attempt, Batch, Chunk, Message, Receipt
+from messaging.sending.answers import LONGEST_WAIT_S, STRIKES, Decision, Verdict
 from messaging.statuses import BatchState, ChunkState, MessageState, Reason
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount

@@ -9,7 +9,7 @@ from typing import Final
 
 from django.db.models import F
 
-from messaging.effects import News
+from messaging.events.effects import News
 from messaging.models import CallState, ItemState, WebhookCall, WebhookItem
 from smsportal import clock
 from smsportal.providers.base import Event, EventKind

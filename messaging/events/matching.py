@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
-from messaging.effects import News
+from messaging.events.effects import News
 from messaging.models import Message
 from messaging.statuses import MessageState
 from smsportal.text import clean

@@ -8,10 +8,10 @@ from django.db import transaction
 from contacts import consent
 from contacts.models import Contact, PhoneNumber
 from messaging import channels, hours
-from messaging.audience import abilities_of
-from messaging.drafting import address, refuse_unsendable
+from messaging.composing.audience import abilities_of
+from messaging.composing.previewing import no_one
+from messaging.controls.drafting import address, refuse_unsendable
 from messaging.models import Batch, Chunk, Message
-from messaging.previewing import no_one
 from messaging.statuses import BatchState, MessageState, Reason
 from smsportal import clock, phones
 from smsportal.accounts.models import ProviderAccount, Unit, User

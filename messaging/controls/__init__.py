@@ -9,12 +9,12 @@ from django.db import transaction
 from django.db.models import F
 
 from contacts.models import ContactList
-from messaging.drafting import VOIDED, create, edit, refuse_unsendable
+from messaging.composing.previewing import LISTS_CHANGED, Preview, snapshot, survey
+from messaging.controls.drafting import VOIDED, create, edit, refuse_unsendable
+from messaging.controls.moves import move, refusal
+from messaging.controls.resending import resolve_unknown, retry_failed
+from messaging.controls.singles import send_single
 from messaging.models import Batch, Chunk, Message
-from messaging.moves import move, refusal
-from messaging.previewing import LISTS_CHANGED, Preview, snapshot, survey
-from messaging.resending import resolve_unknown, retry_failed
-from messaging.singles import send_single
 from messaging.statuses import MOVES, BatchState, ChunkState, MessageState, Reason, allowed
 from smsportal import clock
 from smsportal.accounts.models import User

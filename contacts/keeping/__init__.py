@@ -9,12 +9,12 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from contacts import merging
 from contacts.busy import refuse_if_busy
 from contacts.checking import CellError, check_fields
 from contacts.consent import numbers_for
+from contacts.keeping import merging
+from contacts.keeping.schemas import check_list, store_fields, store_tags
 from contacts.models import Contact, ContactList, RowState
-from contacts.schemas import check_list, store_fields, store_tags
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount, Unit
 from smsportal.mirror.models import SyncState

@@ -15,9 +15,9 @@ from django.db.models import F
 
 from contacts.models import ContactList
 from messaging import channels, wording
-from messaging.audience import abilities_of
+from messaging.composing.audience import abilities_of
+from messaging.controls.moves import move
 from messaging.models import Batch, Template, TemplateVersion
-from messaging.moves import move
 from messaging.statuses import BatchState
 from smsportal import phones
 from smsportal.accounts.models import ProviderAccount, Unit, User

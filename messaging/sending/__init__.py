@@ -18,9 +18,10 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from contacts.models import PhoneNumber
-from messaging import addresses, hours, outcomes
-from messaging.answers import Decision, Verdict, decide
+from messaging import addresses, hours
 from messaging.models import Attempt, Batch, Chunk, Message
+from messaging.sending import outcomes
+from messaging.sending.answers import Decision, Verdict, decide
 from messaging.statuses import BatchState, ChunkState, MessageState, Reason
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount

@@ -11,9 +11,9 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from messaging.composing import per_call
+from messaging.composing.previewing import opens_at
+from messaging.controls.moves import move
 from messaging.models import Attempt, Batch, Chunk, Message, Receipt
-from messaging.moves import move
-from messaging.previewing import opens_at
 from messaging.statuses import MOVES, BatchState, MessageState, Reason, allowed
 from smsportal import clock
 from smsportal.accounts.models import User

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contacts import keeping, merging
+from contacts import keeping
 from contacts.checking import CellError
+from contacts.keeping import merging
 from contacts.models import Contact, Import, ImportRow, RowState
 from smsportal.sql import update_each
 

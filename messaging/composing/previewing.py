@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from messaging import channels, hours, wording
-from messaging.audience import Audience, Person
+from messaging.composing.audience import Audience, Person
 from messaging.models import Batch, Waterfall
 from messaging.statuses import Reason
 from smsportal import clock
