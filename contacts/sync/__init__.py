@@ -188,7 +188,7 @@ def _add(carrier: Carrier, view: View) -> None:
 def _finish(carrier: Carrier) -> None:
     sums = carrier.sums()
     in_step = sums["in_step"] == sums["contacts"] and not carrier.unusable
-    state = SyncState.IN_STEP if in_step else SyncState.ERROR if sums["rejected"] else SyncState.DRIFTED
+    state = SyncState.IN_STEP if in_step else SyncState.DRIFTED
     problem = f"{sums['rejected']} contacts were not taken by the provider." if sums["rejected"] else ""
     carrier.set_down(report=carrier.report(sums), finished_at=clock.now())
     _end(carrier, SyncRunState.FINISHED, state, problem)

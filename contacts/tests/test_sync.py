@@ -104,7 +104,7 @@ def test_what_the_provider_refuses_lands_on_our_contact_in_its_own_words(twin):
     assert (bad.sync_state, bad.sync_error) == ("error", refused["error"])
     assert "312-555-0159" in bad.sync_error
     contact_list.refresh_from_db()
-    assert contact_list.sync_state == "error"
+    assert contact_list.sync_state == "drifted"
     assert counts(planned(contact_list)) == {"append": 1, "same": 2}
 
 
