@@ -28,8 +28,6 @@ from smsportal.text import clean
 
 log = logging.getLogger(__name__)
 
-# Reports that tell why a text did not arrive; the worst of them gives the message its error.
-TROUBLE: Final = frozenset({Delivery.TEMPORARY_FAILURE, Delivery.UNCONFIRMED, Delivery.FAILED})
 SEEN_BY_PERSON: Final = Delivery.DELIVERED
 # What a receipt may change of a message; `delivery` stands first because the statement compares it.
 COLUMNS: Final = (
@@ -199,7 +197,7 @@ def _join(row: Message, pairs: Sequence[tuple[News, Match]], told: Sequence[Rece
                 row.evidence = "receipt"
     if row.state not in WAITING:
         _see_doubles(row, pairs, told)
-        trouble = [each for each in told if each.attempt == row.attempt and each.delivery in TROUBLE]
+        trouble = [each for each in told if each.attempt == row.attempt and each.delivery in outcomes.TROUBLE]
         if trouble:
             worst = max(trouble, key=lambda each: (each.delivery, each.error_code, each.error_text))
             row.error_code, row.error_text = worst.error_code, worst.error_text

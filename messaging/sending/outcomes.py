@@ -21,6 +21,8 @@ from smsportal.text import clean
 
 log = logging.getLogger(__name__)
 
+# Reports that tell why a text did not arrive; the worst of them gives the message its error.
+TROUBLE: Final = frozenset({Delivery.TEMPORARY_FAILURE, Delivery.UNCONFIRMED, Delivery.FAILED})
 PROBE_S: Final = 30  # how long an open circuit rests before the account is asked again
 OPEN_CHUNKS: Final = (ChunkState.READY, ChunkState.CLAIMED, ChunkState.SUBMITTING)
 
@@ -136,15 +138,20 @@ def believe_receipts(chunk: Chunk) -> int:
     """
     unknown = Message.objects.filter(chunk=chunk, state=MessageState.UNKNOWN)
     now = clock.now()
-    proven = unknown.filter(delivery__gt=Delivery.NONE).update(
-        state=MessageState.ACCEPTED, evidence="receipt", updated_at=now
-    )
+    heard = unknown.filter(delivery__gt=Delivery.NONE)
+    # That the answer was lost is no trouble of theirs any more; what a receipt complains of is.
+    heard.exclude(delivery__in=TROUBLE).update(error_text="")
+    proven = heard.update(state=MessageState.ACCEPTED, evidence="receipt", updated_at=now)
     whole = Chunk.objects.filter(pk=chunk.pk, state=ChunkState.UNKNOWN)
     abilities = chunk.batch.account.at_provider().abilities
     heard_of = Message.objects.filter(chunk=chunk, delivery__gt=Delivery.NONE)
     if abilities.accepts_as_one and whole.exists() and heard_of.exists():
         proven += unknown.update(
-            state=MessageState.ACCEPTED, evidence="inference", delivery=Delivery.ACCEPTED, updated_at=now
+            state=MessageState.ACCEPTED,
+            evidence="inference",
+            delivery=Delivery.ACCEPTED,
+            error_text="",
+            updated_at=now,
         )
         whole.update(state=ChunkState.ACCEPTED)
     return proven

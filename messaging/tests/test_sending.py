@@ -124,6 +124,7 @@ def test_one_receipt_proves_a_call_whose_answer_was_lost(twin):
     assert states(batch) == {"accepted": 2}
     evidence = dict(batch.messages.values_list("number__e164", "evidence"))
     assert evidence == {"+13125550158": "inference", "+13125550100": "receipt"}
+    assert set(batch.messages.values_list("error_text", flat=True)) == {""}, "nothing is wrong with them any more"
 
 
 def test_texts_a_readable_answer_leaves_out_are_unknown_by_themselves(twin):
