@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from smsportal import providers
@@ -49,11 +50,15 @@ def sync_accounts() -> list[Synced]:
 
     What the environment leaves blank never overwrites what is stored, and a second run changes nothing. An account at
     a twin never becomes a real one, because batches may still be waiting in it: it is put aside under another slug.
+    The credentials of all accounts are encrypted anew with the first of FIELD_KEYS, so that the others can be dropped.
     Raises Wrong, naming the variable, before anything is written when credentials are half set.
     """
     given = {name: _given(providers.get(name)) for name in providers.PROVIDERS}
     with transaction.atomic():
-        return [_sync(providers.get(name), wanted) for name, wanted in given.items()]
+        done = [_sync(providers.get(name), wanted) for name, wanted in given.items()]
+        for account in ProviderAccount.objects.select_for_update().only("secrets"):
+            account.save(update_fields=["secrets"])
+    return done
 
 
 def _given(provider: type[Provider]) -> Given | None:
@@ -88,7 +93,9 @@ def _check_address(variable: str, base_url: str) -> None:
 
 
 def _sync(provider: type[Provider], given: Given | None) -> Synced:
-    stored = ProviderAccount.objects.select_for_update().filter(slug=provider.name).first()
+    stored = ProviderAccount.objects.select_for_update().defer("secrets").filter(slug=provider.name).first()
+    if stored:
+        _mend_secrets(provider, stored, given)
     if given and given.secrets:
         return _sync_real(provider, given, stored)
     if stored and not stored.is_sandbox:
@@ -97,8 +104,22 @@ def _sync(provider: type[Provider], given: Given | None) -> Synced:
     if stored:
         return _store(provider, stored, {**sandbox, **_more(stored, given)})
     made = ProviderAccount(slug=provider.name, provider=provider.name, name=f"{provider.title} (sandbox)")
-    made.secrets = {secret.key: _sandbox_secret(secret.key) for secret in provider.secrets}
+    made.secrets = _sandbox_secrets(provider)
     return _store(provider, made, {"operator": SANDBOX_OPERATOR, **sandbox, **_more(made, given)})
+
+
+def _mend_secrets(provider: type[Provider], stored: ProviderAccount, given: Given | None) -> None:
+    """After a field key was lost: replace credentials no key opens, where it is known what they must be."""
+    try:
+        _ = stored.secrets
+    except ImproperlyConfigured:
+        if given and given.secrets:
+            stored.secrets = {}  # all of them come from the environment
+        elif stored.is_sandbox:
+            stored.secrets = _sandbox_secrets(provider)
+        else:
+            raise
+        stored.save(update_fields=["secrets"])
 
 
 def _sync_real(provider: type[Provider], given: Given, stored: ProviderAccount | None) -> Synced:
@@ -147,5 +168,6 @@ def _put_aside(sandbox: ProviderAccount) -> str:
     return slug
 
 
-def _sandbox_secret(key: str) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, SANDBOX_KEY)) if key.endswith("uuid") else SANDBOX_KEY
+def _sandbox_secrets(provider: type[Provider]) -> dict[str, str]:
+    any_uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, SANDBOX_KEY))
+    return {each.key: any_uuid if each.key.endswith("uuid") else SANDBOX_KEY for each in provider.secrets}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import StringIO
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
 from smsportal import providers
@@ -161,3 +162,45 @@ def test_the_command_says_what_it_did_without_secrets(environment):
     call_command("sync_accounts", stdout=said)
     assert "no credentials; kept" in said.getvalue()
     assert "a-real-key" not in said.getvalue()
+
+
+# --- rotating FIELD_KEYS ----------------------------------------------------------------------------------------------
+def test_after_a_run_with_a_new_field_key_the_old_one_can_be_dropped(environment, settings):
+    environment |= CREDENTIALS
+    settings.FIELD_KEYS = ["old"]
+    sync_accounts()
+    by_hand = ProviderAccount.objects.create(slug="second", provider="ocelot", name="Second", secrets={"api_key": "k"})
+    settings.FIELD_KEYS = ["new", "old"]
+    assert [done.change for done in sync_accounts()] == ["unchanged"]
+    settings.FIELD_KEYS = ["new"]
+    by_hand.refresh_from_db()
+    assert (the_account().secrets["api_key"], by_hand.secrets) == ("a-real-key", {"api_key": "k"})
+
+
+def test_after_a_field_key_was_lost_the_environment_gives_the_credentials_again(environment, settings):
+    environment |= CREDENTIALS
+    settings.FIELD_KEYS = ["lost"]
+    sync_accounts()
+    settings.FIELD_KEYS = ["new"]
+    assert [done.change for done in sync_accounts()] == ["updated"]
+    assert the_account().secrets["api_key"] == "a-real-key"
+
+
+def test_the_account_of_the_twin_outlives_a_lost_field_key(environment, settings):
+    settings.FIELD_KEYS = ["lost"]
+    sync_accounts()
+    settings.FIELD_KEYS = ["new"]
+    sync_accounts()
+    assert the_account().secrets["api_key"] == "sandbox-key"
+
+
+def test_credentials_no_key_opens_and_nobody_knows_are_never_thrown_away(environment, settings):
+    environment |= CREDENTIALS
+    settings.FIELD_KEYS = ["right"]
+    sync_accounts()
+    environment.clear()
+    settings.FIELD_KEYS = ["wrong"]
+    with pytest.raises(ImproperlyConfigured, match="FIELD_KEYS"):
+        sync_accounts()
+    settings.FIELD_KEYS = ["right"]
+    assert the_account().secrets["api_key"] == "a-real-key"
