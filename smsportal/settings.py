@@ -10,6 +10,8 @@ from typing import Any
 
 import environ
 
+from smsportal.providers import PROVIDERS
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = BASE_DIR / "var"
 
@@ -55,7 +57,7 @@ WEBHOOK_MAX_BYTES = env.int("WEBHOOK_MAX_BYTES", default=1024 * 1024)
 
 # --- provider accounts: `manage.py sync_accounts` turns <NAME>_… into ProviderAccount rows ----------------------------
 PROVIDER_ENVIRONMENT = {
-    key: value for key, value in os.environ.items() if key.startswith(("OCELOT_", "OCTOPUSH_", "CCAI_"))
+    key: value for key, value in os.environ.items() if key.startswith(tuple(f"{name.upper()}_" for name in PROVIDERS))
 }
 SANDBOX_URL = env("SANDBOX_URL", default="http://127.0.0.1:8100").rstrip("/")
 
@@ -223,6 +225,7 @@ CELERY_TASK_DEFAULT_QUEUE = "doorbell"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat-schedule")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_DETECT_QUORUM_QUEUES = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # else Celery puts handlers in the place of ours, and they do not mask
 
 # --- Logs and the admin's look ---------------------------------------------------------------------------------------
 LOGGING = {

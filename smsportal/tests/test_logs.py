@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -71,3 +74,17 @@ def test_every_handler_of_the_portal_masks(settings):
     assert all("mask" in handler["filters"] for handler in settings.LOGGING["handlers"].values())
     used = {name for logger in settings.LOGGING["loggers"].values() for name in logger["handlers"]}
     assert used | set(settings.LOGGING["root"]["handlers"]) <= set(settings.LOGGING["handlers"])
+
+
+def test_a_celery_worker_masks_too(settings):
+    """Left to itself, Celery puts handlers of its own in the place of ours when a worker or beat starts."""
+    start = (
+        "import logging, django; django.setup(); from smsportal.celery import app;"
+        "app.log.setup_logging_subsystem('INFO'); logging.getLogger('messaging').error('to +13125550100 by smsp_canary')"
+    )
+    celery = {**os.environ, "DJANGO_SETTINGS_MODULE": "smsportal.settings", "DOORBELL": "celery"}
+    done = subprocess.run(
+        [sys.executable, "-c", start], cwd=settings.BASE_DIR, env=celery, capture_output=True, text=True, check=True
+    )
+    assert "to ***0100 by smsp_***" in done.stderr
+    assert "canary" not in done.stderr
