@@ -65,6 +65,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("smsportal/providers/base.py", "import contacts.models", "providers know no app"),
         ("smsportal/sandbox/app.py", "import smsportal.phones", "share no code"),
         ("contacts/keeping/__init__.py", "import smsportal.sandbox", "nothing imports the twins"),
+        ("contacts/models/lists.py", "import smsportal.providers.ocelot", "knows a provider by name"),
+        ("messaging/controls/__init__.py", "import smsportal.doorbell", "never ring the doorbell"),
     ],
 )
 def test_a_planted_breach_is_caught(copy: Path, path: str, breach: str, contract: str) -> None:
