@@ -21,10 +21,10 @@ from contacts.models import (
     SyncRun,
     SyncRunState,
 )
-from messaging import addresses, controls
+from messaging import addresses, controls, templating
 from messaging.demo import students, table
 from messaging.demo.stage import say, twin, wait
-from messaging.models import Batch, CallState, Template, TemplateVersion, WebhookCall
+from messaging.models import Batch, CallState, WebhookCall
 from messaging.roles import GROUPS
 from messaging.statuses import BatchState, MessageState
 from smsportal.accounts.models import ProviderAccount, Unit, User
@@ -146,8 +146,7 @@ def _mirror(crew: Crew, actor: User, contact_list: ContactList) -> None:
 def _send(crew: Crew, staff: Staff, unit: Unit, account: ProviderAccount, lists: list[ContactList]) -> Batch:
     began = time.monotonic()
     author, approver = staff.by_group["Sender"], staff.by_group["Approver"]
-    template = Template.objects.create(unit=unit, name="Advising appointment")
-    TemplateVersion.objects.create(template=template, version=1, text=TEXT, author=author)
+    template = templating.create_template(actor=author, unit=unit, name="Advising appointment", text=TEXT)
     batch = controls.create(
         actor=author,
         unit=unit,

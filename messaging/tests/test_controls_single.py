@@ -183,7 +183,7 @@ def test_the_command_says_what_is_wrong(capsys, more, why):
 
 
 def test_the_command_does_not_guess_which_list_is_meant(capsys):
-    with pytest.raises(CommandError, match="no contact list “Fall freshmen”"):
+    with pytest.raises(CommandError, match="No list is called “Fall freshmen”"):
         run(capsys)
     students(1)
     make_list(account=make_account("other"))

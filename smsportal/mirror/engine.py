@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from smsportal.providers.base import Provider, Rejection, RemoteContact
 from smsportal.providers.errors import Invalid, Refused, TooLarge
 
-READ_TRIES = 2
 BISECT_CALLS = 200  # calls a run may spend on finding the contacts a refused call was refused for
 
 

@@ -59,10 +59,6 @@ class Plan:
     hash: str = ""
     samples: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
-    def removal_percent(self) -> float:
-        """The share of their records that would be removed."""
-        return 100 * len(self.delete) / self.there if self.there else 0.0
-
     def as_json(self) -> dict[str, Any]:
         """Counts and samples, as stored and shown."""
         counts = {kind: len(getattr(self, kind)) for kind in KINDS}

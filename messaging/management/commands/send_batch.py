@@ -6,13 +6,12 @@ import json
 from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any, TypeVar
-from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Model
 from django.utils.dateparse import parse_datetime
 
-from contacts.models import ContactList
+from contacts.management.choosing import choose_list
 from messaging import composing, controls
 from messaging.models import Batch
 from messaging.statuses import BatchState
@@ -48,7 +47,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{batch.uuid} {batch.name}: {BatchState(batch.state).label}")
 
     def _draft(self, given: dict[str, Any]) -> Batch:
-        contact_list = _list(given["list"])
+        contact_list = choose_list(given["list"])
         account = contact_list.account
         if given["account"]:
             account = _one(ProviderAccount, "account", slug=given["account"])
@@ -77,19 +76,8 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(found, indent=2, ensure_ascii=False))
 
 
-def _list(name: str) -> ContactList:
-    try:
-        return _one(ContactList, "contact list", uuid=UUID(name))
-    except ValueError:
-        return _one(ContactList, "contact list", name=name)
-
-
-def _one(model: type[M], what: str, **where: str | UUID) -> M:
-    """The only such row; a name may be taken once per account, then its id is needed."""
-    found = list(model._default_manager.filter(**where)[:2])
-    if len(found) != 1:
-        given = ", ".join(map(str, where.values()))
-        raise CommandError(
-            f"There is no {what} “{given}”." if not found else f"Several are called “{given}”: give the id."
-        )
-    return found[0]
+def _one(model: type[M], what: str, **where: str) -> M:
+    found = model._default_manager.filter(**where).first()
+    if found is None:
+        raise CommandError(f"There is no {what} “{', '.join(where.values())}”.")
+    return found

@@ -73,12 +73,6 @@ def test_samples_show_both_sides_of_the_first_few():
     assert made.as_json()["append"] == 30
 
 
-@pytest.mark.parametrize(("removed", "there", "percent"), [(0, 0, 0), (1, 4, 25), (3, 3, 100)])
-def test_the_share_of_removals(removed, there, percent):
-    mine = [ours(str(n), "A", "A", removed=n < removed) for n in range(there)]
-    assert plan(mine, [theirs(str(n), "A") for n in range(there)]).removal_percent() == percent
-
-
 keys = st.sampled_from("abcdef")
 names = st.sampled_from(["A", "B", "C"])
 our_rows = st.lists(
