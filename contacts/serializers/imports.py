@@ -58,7 +58,7 @@ class MappingField(serializers.CharField):
 
 
 class UploadSerializer(StrictSerializer):
-    """A CSV or XLSX file with a header row."""
+    """A CSV file with a header row."""
 
     file = serializers.FileField(allow_empty_file=True, max_length=255)
     mapping = MappingField(required=False)

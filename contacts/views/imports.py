@@ -46,7 +46,7 @@ class ListImports(View):
         return _light(self._list().imports.all())
 
     def create(self, request: Request, **_: Any) -> Response:
-        """Upload a CSV or XLSX file. It is checked in the background; nothing reaches the list before it is applied."""
+        """Upload a CSV file. It is checked in the background; nothing reaches the list before it is applied."""
         given = self.given()
         upload = importing.receive(
             self._list(),
@@ -72,7 +72,7 @@ class Imports(View):
         "partial_update": Call(_IMPORT, "lists:write", MappingSerializer, status=202),
         "apply": Call(_IMPORT, "lists:write", AcceptSerializer, status=202),
         "undo": Call(_IMPORT, "lists:write"),
-        "refused": Call(_SEE, "lists:read"),
+        "refused": Call(_SEE, "lists:read", file=True),
     }
 
     def rows(self) -> Any:

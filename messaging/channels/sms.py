@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-# Characters; the SMS guide takes 2,000 a message, Ocelot's campaigns advise 1,600 (its support pages).
+# Characters; Ocelot takes 2,000 (Texting API, PlainMessage) and advises 1,600 for campaigns (its support pages).
 MAX_TEXT: Final = 1600
 
 # 3GPP TS 23.038 §6.2.1, the default alphabet (without ESC), and §6.2.1.1, its extension: ESC and one more septet.

@@ -34,8 +34,8 @@ AREA_CODES = (
 )  # fmt: skip
 COLUMNS = ("Student ID", "First name", "Last name", "Cell phone", "E-mail", "Adviser", "Appointment")
 
-# What becomes of a text at Ocelot's twin hangs on the last four digits: its page at /_sandbox/ lists them all. Ordinary
-# students have numbers it delivers to; these few do not: last digits → how many of them.
+# What becomes of a text at Ocelot's twin hangs on the last four digits; the twin's page lists them all. Ordinary students
+# have numbers it delivers to; these few do not: last digits → how many of them.
 ORDINARY = range(100, 150)
 BLOCKED, SAYS_STOP = "0150", "0156"
 SPECIAL = {
