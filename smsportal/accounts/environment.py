@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,8 +57,9 @@ def sync_accounts() -> list[Synced]:
     given = {name: _given(providers.get(name)) for name in providers.PROVIDERS}
     with transaction.atomic():
         done = [_sync(providers.get(name), wanted) for name, wanted in given.items()]
-        for account in ProviderAccount.objects.select_for_update().only("secrets"):
-            account.save(update_fields=["secrets"])
+        for account in ProviderAccount.objects.select_for_update().only("pk"):
+            with suppress(ImproperlyConfigured):  # what no key opens stays as it is
+                account.save(update_fields=["secrets"])
     return done
 
 

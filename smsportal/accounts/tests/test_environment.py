@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from smsportal import providers
 from smsportal.accounts.environment import sync_accounts
@@ -181,9 +182,14 @@ def test_after_a_field_key_was_lost_the_environment_gives_the_credentials_again(
     environment |= CREDENTIALS
     settings.FIELD_KEYS = ["lost"]
     sync_accounts()
+    by_hand = ProviderAccount.objects.create(slug="second", provider="ocelot", name="Second", secrets={"api_key": "k"})
     settings.FIELD_KEYS = ["new"]
     assert [done.change for done in sync_accounts()] == ["updated"]
     assert the_account().secrets["api_key"] == "a-real-key"
+    with connection.cursor() as cursor:  # as docs/operations.md has it
+        cursor.execute("UPDATE accounts_provideraccount SET secrets = '' WHERE slug = 'second'")
+    by_hand.refresh_from_db()
+    assert by_hand.secrets == {}
 
 
 def test_the_account_of_the_twin_outlives_a_lost_field_key(environment, settings):
