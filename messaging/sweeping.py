@@ -1,4 +1,4 @@
-"""Finds, with no broker and no memory, whatever was left behind: expired leases, finished batches, closed circuits."""
+"""Finds, with no broker and no memory, whatever was left behind: expired leases, finished batches, open circuits."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ def _judge(chunk_id: int) -> bool:
         problem = "The worker stopped between handing over and noting the answer."
         if not late.update(state=ChunkState.UNKNOWN, fence=F("fence") + 1, owner="", lease_until=None, problem=problem):
             return False
+        outcomes.lock_messages(Message.objects.filter(chunk=chunk_id))
         Message.objects.filter(chunk=chunk_id, state=MessageState.SUBMITTING).update(
             state=MessageState.UNKNOWN, updated_at=clock.now()
         )
@@ -74,11 +75,11 @@ def _judge(chunk_id: int) -> bool:
 
 def _release(chunk_id: int) -> bool:
     with transaction.atomic():
+        outcomes.lock_batch(chunk_id)
         late = Chunk.objects.filter(pk=chunk_id, state=ChunkState.CLAIMED, lease_until__lt=clock.now())
         if not late.update(fence=F("fence") + 1):
             return False
-        batch = Batch.objects.get(chunks=chunk_id)
-        outcomes.release(chunk_id, batch)
+        outcomes.release(chunk_id)
     return True
 
 

@@ -65,7 +65,7 @@ def retry_failed(batch: Batch, *, actor: User | None, classes: Collection[str] =
         calls = list(pack(again, abilities))
         chunks = Chunk.objects.bulk_create(Chunk(batch=batch, size=len(call), not_before=opens) for call in calls)
         for chunk, call in zip(chunks, calls, strict=True):
-            _ready(failed(batch, classes).filter(pk__in=[each.pk for each in call]), chunk)
+            _ready(_locked(failed(batch, classes).filter(pk__in=[each.pk for each in call])), chunk)
     return batch
 
 
@@ -78,6 +78,8 @@ def resolve_unknown(message: Message, *, actor: User, resend: bool) -> Message:
     if resend:
         _refuse_resending(message, actor)
         with transaction.atomic():
+            # Locked also while it is running, lest it be finished before the new chunk is committed.
+            Batch.objects.select_for_update().get(pk=message.batch_id)
             Batch.objects.filter(pk=message.batch_id, state=BatchState.FINISHED).update(
                 state=BatchState.RUNNING, finished_at=None, moved_by=actor, moved_at=clock.now(), updated_at=clock.now()
             )
@@ -95,6 +97,15 @@ def resolve_unknown(message: Message, *, actor: User, resend: bool) -> Message:
 
 def _unknown(message: Message) -> QuerySet[Message]:
     return Message.objects.filter(pk=message.pk, state=MessageState.UNKNOWN)
+
+
+def _locked(messages: QuerySet[Message]) -> QuerySet[Message]:
+    """`messages`, locked, as they are to be chosen once more: a late receipt may just be telling another fate.
+
+    An UPDATE that waits for the receipt's row would not look at the joined condition again.
+    """
+    rows = Message.objects.select_for_update().filter(pk__in=messages.values_list("pk", flat=True))
+    return messages.filter(pk__in=[pk for (pk,) in rows.order_by("pk").values_list("pk")])
 
 
 def _ready(messages: QuerySet[Message], chunk: Chunk) -> int:

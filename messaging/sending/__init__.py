@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q
 
 from contacts.models import PhoneNumber
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 LEASE_S: Final = 180
 # A worker that was frozen between the intent and the POST must not send: the sweeper may already have judged.
 FRESH_S: Final = 2.0
+# The pauses between tries to write an outcome while the database is away or in a deadlock: far less than the lease.
+AGAIN_AFTER_S: Final = (0.2, 1.0, 3.0, 6.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,7 @@ def send_next() -> bool:
         return True
     intent = intend(held, chunk)
     if intent is not None:
-        decision = hand_over(provider, intent)
-        outcomes.record(held, intent.attempt, decision)
+        write_down(intent, hand_over(provider, intent))
     outcomes.finish_if_done(chunk.batch_id)
     return True
 
@@ -100,17 +101,21 @@ def intend(held: Claim, chunk: Chunk) -> Intent | None:
     """
     with transaction.atomic():
         now = clock.now()
+        # Locks in the order batch, chunk, account, numbers, messages: whoever pauses or cancels takes the batch first.
+        lock_shared(Batch, [chunk.batch_id])
         mine = Chunk.objects.filter(pk=held.pk, fence=held.fence, state=ChunkState.CLAIMED, lease_until__gt=now)
         if not mine.update(state=ChunkState.SUBMITTING, lease_until=clock.after(LEASE_S)):
             return None
-        lock_shared(Batch, [chunk.batch_id])
+        lock_shared(ProviderAccount, [chunk.batch.account_id])
         batch = Batch.objects.select_related("account", "unit").get(pk=chunk.batch_id)
         opens_at = hours.opens_at(now, zone=batch.unit.time_zone, quiet=settings.QUIET_HOURS)
         if not _may_send(batch) or opens_at is not None:
-            outcomes.release(held.pk, batch, opens_at=opens_at)
+            outcomes.release(held.pk, opens_at=opens_at)
             return None
         messages = Message.objects.filter(chunk=held.pk, state=MessageState.CLAIMED)
         lock_shared(PhoneNumber, messages.values_list("number_id", flat=True))
+        # A late receipt of an earlier attempt may be settling some of them: they are chosen once it is committed.
+        outcomes.lock_messages(messages)
         messages.filter(number__opted_out=True).update(
             state=MessageState.SKIPPED, reason=Reason.OPTED_OUT, updated_at=now
         )
@@ -119,13 +124,8 @@ def intend(held: Claim, chunk: Chunk) -> Intent | None:
             return None
         texts = _texts(held.pk)
         attempt = Attempt.objects.create(chunk_id=held.pk, fence=held.fence, texts=len(texts))
-    envelope = Envelope(
-        sender=batch.sender,
-        operator=batch.operator,
-        callback_url=addresses.attempt_url(attempt.uuid),
-        request_key=str(attempt.uuid),
-        options=batch.provider_options,
-    )
+        # Still in the transaction: between its commit and the request nothing may ask the database any more.
+        envelope = _envelope(batch, attempt)
     return Intent(held, attempt, envelope, texts, time.monotonic())
 
 
@@ -143,10 +143,38 @@ def hand_over(provider: Provider, intent: Intent) -> Decision:
     return decide(outcome, len(intent.texts))
 
 
+def write_down(intent: Intent, decision: Decision) -> bool:
+    """Record what came of an intent, also when the database was away or chose this transaction to end a deadlock.
+
+    What was answered is known only here: lost, a plain refusal would be unknown for ever. The fence makes a repetition
+    harmless.
+    """
+    for pause_s in AGAIN_AFTER_S:
+        try:
+            return outcomes.record(intent.held, intent.attempt, decision)
+        except (OperationalError, InterfaceError) as gone:
+            if connection.in_atomic_block:
+                raise
+            log.warning("The outcome of attempt %s could not be written yet: %s", intent.attempt.uuid, gone)
+            connection.close()
+            time.sleep(pause_s)
+    return outcomes.record(intent.held, intent.attempt, decision)
+
+
 def _may_send(batch: Batch) -> bool:
     return (
         batch.state == BatchState.RUNNING
         and ProviderAccount.objects.filter(ProviderAccount.open(), pk=batch.account_id).exists()
+    )
+
+
+def _envelope(batch: Batch, attempt: Attempt) -> Envelope:
+    return Envelope(
+        sender=batch.sender,
+        operator=batch.operator,
+        callback_url=addresses.attempt_url(attempt.uuid),
+        request_key=str(attempt.uuid),
+        options=batch.provider_options,
     )
 
 

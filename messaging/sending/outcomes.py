@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from messaging.models import Attempt, Batch, Chunk, Message, Receipt
 from messaging.sending.answers import LONGEST_WAIT_S, STRIKES, Decision, Verdict
 from messaging.statuses import BatchState, ChunkState, MessageState, Reason
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
-from smsportal.claims import Claim
+from smsportal.claims import Claim, lock_shared
 from smsportal.providers.base import Delivery, Fate
 from smsportal.sql import update_each
 from smsportal.text import clean
@@ -36,12 +36,14 @@ STATE_OF: Final[dict[Fate, tuple[str, str]]] = {
 def record(held: Claim, attempt: Attempt, decision: Decision) -> bool:
     """Write the outcome of an attempt. False when the fence is stale: then the sweeper's judgement stands."""
     with transaction.atomic():
+        lock_batch(held.pk)
         mine = Chunk.objects.filter(pk=held.pk, fence=held.fence, state=ChunkState.SUBMITTING)
-        chunk = mine.select_for_update().select_related("batch__account").first()
+        chunk = mine.select_for_update(of=("self",)).select_related("batch__account").first()
         if chunk is None:
             log.warning("The outcome of attempt %s came after its lease; it is not used", attempt.uuid)
             _close(attempt, "stale", decision)
             return False
+        lock_messages(Message.objects.filter(chunk=chunk))
         match decision.verdict:
             case Verdict.ACCEPTED:
                 _accepted(chunk, decision)
@@ -55,14 +57,15 @@ def record(held: Claim, attempt: Attempt, decision: Decision) -> bool:
                 _learn_limit(chunk)
                 _pieces(chunk, -(-chunk.size // 2))
             case Verdict.LATER | Verdict.CLOSED:
-                release(chunk.pk, Batch.objects.get(pk=chunk.batch_id))
+                release(chunk.pk)
         _close(attempt, decision.verdict, decision)
         hold_account(chunk.batch.account, decision)
     return True
 
 
 def _close(attempt: Attempt, outcome: str, decision: Decision) -> None:
-    Attempt.objects.filter(pk=attempt.pk).update(
+    """Complete the attempt, unless an earlier try to do so was committed although its answer was lost."""
+    Attempt.objects.filter(pk=attempt.pk, finished_at=None).update(
         finished_at=clock.now(),
         outcome=outcome,
         status=decision.status,
@@ -79,10 +82,7 @@ def _accepted(chunk: Chunk, decision: Decision) -> None:
     """Each message by its receipt; one the answer does not mention is unknown by itself."""
     by_reference = {receipt.reference: receipt for receipt in decision.receipts}
     changes, receipts, now = [], [], clock.now()
-    # Locked, because a webhook that overtakes the answer fills in the same columns.
-    for message in (
-        Message.objects.select_for_update().filter(chunk=chunk, state=MessageState.SUBMITTING).order_by("id")
-    ):
+    for message in Message.objects.filter(chunk=chunk, state=MessageState.SUBMITTING).order_by("id"):
         receipt = by_reference.get(message.reference)
         fate = receipt.fate if receipt else Fate.UNKNOWN
         state, reason = STATE_OF[fate]
@@ -168,12 +168,23 @@ def _ready_again(chunk_id: int, opens_at: datetime | None = None) -> None:
     Chunk.objects.filter(pk=chunk_id).update(state=ChunkState.READY, owner="", lease_until=None, **given)
 
 
-def release(chunk_id: int, batch: Batch, *, opens_at: datetime | None = None) -> None:
+def lock_batch(chunk_id: int) -> Batch:
+    """The batch of a chunk as it is, kept from moving until the transaction ends. Lock it before the chunk."""
+    lock_shared(Batch, Chunk.objects.filter(pk=chunk_id).values_list("batch_id", flat=True))
+    return Batch.objects.get(chunks=chunk_id)
+
+
+def lock_messages(messages: QuerySet[Message]) -> None:
+    """Lock messages in the order in which receipts lock them, too; the next statement reads what is committed by then."""
+    list(messages.select_for_update(of=("self",)).order_by("pk").values_list("pk"))
+
+
+def release(chunk_id: int, *, opens_at: datetime | None = None) -> None:
     """Let go of a chunk nothing of which left: ready again, or skipped when its batch was cancelled.
 
-    Call it inside the transaction in which the chunk was taken.
+    Call it inside the transaction in which the chunk was taken, after `lock_batch`.
     """
-    if batch.state == BatchState.CANCELLED:
+    if lock_batch(chunk_id).state == BatchState.CANCELLED:
         at_work = [MessageState.READY, MessageState.HELD, MessageState.CLAIMED, MessageState.SUBMITTING]
         Message.objects.filter(chunk=chunk_id, state__in=at_work).update(
             state=MessageState.SKIPPED, reason=Reason.CANCELLED, updated_at=clock.now()
@@ -186,22 +197,29 @@ def release(chunk_id: int, batch: Batch, *, opens_at: datetime | None = None) ->
 def give_back(held: Claim) -> None:
     """Undo a claim before anything was intended, if it is still ours."""
     with transaction.atomic():
+        lock_batch(held.pk)
         mine = Chunk.objects.filter(pk=held.pk, fence=held.fence, state=ChunkState.CLAIMED)
         if mine.update(fence=F("fence") + 1):
-            chunk = Chunk.objects.select_related("batch").get(pk=held.pk)
-            release(chunk.pk, chunk.batch)
+            release(held.pk)
 
 
 def cut(held: Claim, size: int) -> None:
     """Cut a claimed chunk that is larger than the account takes into pieces of at most `size`."""
     with transaction.atomic():
+        lock_batch(held.pk)
         mine = Chunk.objects.filter(pk=held.pk, fence=held.fence, state=ChunkState.CLAIMED)
         if mine.update(fence=F("fence") + 1):
             _pieces(Chunk.objects.get(pk=held.pk), size)
 
 
 def _pieces(chunk: Chunk, size: int) -> None:
-    """Move the messages of a chunk nothing of which was accepted into new chunks of at most `size`."""
+    """Move the messages of a chunk nothing of which was accepted into new chunks of at most `size`.
+
+    Of a batch that was cancelled meanwhile nothing is sent any more, in however small chunks.
+    """
+    if lock_batch(chunk.pk).state == BatchState.CANCELLED:
+        release(chunk.pk)
+        return
     at_work = [MessageState.CLAIMED, MessageState.SUBMITTING]
     ids = list(Message.objects.filter(chunk=chunk, state__in=at_work).order_by("id").values_list("pk", flat=True))
     for start in range(0, len(ids), size):
@@ -234,12 +252,19 @@ def hold_account(account: ProviderAccount, decision: Decision) -> None:
 
 
 def finish_if_done(batch_id: int) -> bool:
-    """Finish a running batch whose chunks are all through. The sweeper asks again, should two workers miss it."""
+    """Finish a running batch whose chunks are all through. The sweeper asks again, should two workers miss it.
+
+    Asked once more under the batch's lock: whoever has something sent again adds a chunk under the same lock, and a
+    chunk added after the first look would stand in a finished batch, where nobody sends it.
+    """
     open_chunks = Chunk.objects.filter(batch=batch_id, state__in=OPEN_CHUNKS)
     if open_chunks.exists():
         return False
-    running = Batch.objects.filter(pk=batch_id, state=BatchState.RUNNING)
-    return bool(running.update(state=BatchState.FINISHED, finished_at=clock.now(), updated_at=clock.now()))
+    with transaction.atomic():
+        running = Batch.objects.filter(pk=batch_id, state=BatchState.RUNNING)
+        if running.select_for_update().first() is None or open_chunks.exists():
+            return False
+        return bool(running.update(state=BatchState.FINISHED, finished_at=clock.now(), updated_at=clock.now()))
 
 
 def _learn_limit(chunk: Chunk) -> None:

@@ -77,7 +77,7 @@ def test_retries_wait_for_the_end_of_quiet_hours(settings):
 
 def test_many_retries_are_cut_into_calls(django_assert_max_num_queries):
     batch = finished(*[FAILED] * 205)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(15):
         controls.retry_failed(batch, actor=None)
     assert sorted(batch.chunks.filter(state="ready").values_list("size", flat=True)) == [5, 100, 100]
 

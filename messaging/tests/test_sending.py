@@ -268,6 +268,6 @@ def test_the_answer_is_kept_as_a_receipt_of_every_text(twin):
 
 def test_sending_a_chunk_takes_a_fixed_number_of_statements(twin, django_assert_max_num_queries):
     make_batch(fiction(100))
-    with django_assert_max_num_queries(40):
+    with django_assert_max_num_queries(48):
         sending.send_next()
     assert Chunk.objects.get().state == ChunkState.ACCEPTED
