@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import django_filters
+from django import forms
 from django.db.models import Q, QuerySet
 
 from contacts.models import ContactList, ImportRow, PhoneNumber, RowState
@@ -13,12 +14,30 @@ from smsportal import phones
 from smsportal.mirror.models import SyncState
 
 _NO_DIGITS = re.compile(r"\D")
+_YES_OR_NO = {"true": True, "1": True, "false": False, "0": False}
 
 
 def number_like(text: str, path: str) -> Q:
     """The rows whose number at `path` contains the digits of `text`; none when it has fewer than three."""
     digits = _NO_DIGITS.sub("", text)
     return Q(**{f"{path}__contains": digits}) if len(digits) >= 3 else Q(pk=None)
+
+
+class YesOrNoField(forms.Field):
+    """`true` or `false` in any case, 1 or 0; None when it is blank."""
+
+    def to_python(self, value: str | None) -> bool | None:
+        if not value:
+            return None
+        if (word := value.lower()) not in _YES_OR_NO:
+            raise forms.ValidationError("true or false.")
+        return _YES_OR_NO[word]
+
+
+class YesOrNoFilter(django_filters.BooleanFilter):
+    """Refuses what is neither yes nor no: a filter that is ignored shows everybody."""
+
+    field_class = YesOrNoField
 
 
 class ContactListFilter(django_filters.FilterSet):
@@ -38,8 +57,8 @@ class ContactFilter(django_filters.FilterSet):
 
     search = django_filters.CharFilter(method="find")
     state = django_filters.ChoiceFilter(field_name="sync_state", choices=SyncState.choices)
-    opted_out = django_filters.BooleanFilter(field_name="number__opted_out")
-    active = django_filters.BooleanFilter()
+    opted_out = YesOrNoFilter(field_name="number__opted_out")
+    active = YesOrNoFilter()
 
     def find(self, contacts: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         found = number_like(value, "number__e164")

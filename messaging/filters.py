@@ -7,7 +7,7 @@ from typing import Any
 import django_filters
 from django.db.models import Q, QuerySet
 
-from contacts.filters import ByNumberFilter, number_like
+from contacts.filters import ByNumberFilter, YesOrNoFilter, number_like
 from messaging.models import CallState
 from messaging.statuses import DELIVERY_WORDS, BatchState, MessageState, Reason
 
@@ -58,7 +58,7 @@ class MessageFilter(django_filters.FilterSet):
 class ConversationFilter(ByNumberFilter):
     """Those somebody must look at, those through one account, the one with a number."""
 
-    needs_attention = django_filters.BooleanFilter()
+    needs_attention = YesOrNoFilter()
     account = django_filters.CharFilter(field_name="account__slug")
 
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponseNotAllowed, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import path
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 
 from messaging.models import Heartbeat
 from smsportal import clock
@@ -19,6 +20,7 @@ from smsportal import clock
 STALE_AFTER: Final = timedelta(minutes=3)
 
 
+@csrf_exempt
 @never_cache
 def live(request: HttpRequest) -> HttpResponseBase:
     """200 as long as this process answers at all; asks no database."""
@@ -27,6 +29,7 @@ def live(request: HttpRequest) -> HttpResponseBase:
     return JsonResponse({"status": "ok"})
 
 
+@csrf_exempt
 @never_cache
 def ready(request: HttpRequest) -> HttpResponseBase:
     """200 when the database answers, else 503. Also tells whether it is migrated and which lanes nobody works on.

@@ -85,6 +85,18 @@ def test_a_list_is_changed_only_by_who_saw_its_latest_version(client):
     assert client.get(url).json()["name"] == "Spring"
 
 
+def test_fields_are_changed_by_the_rules_of_a_new_list(client):
+    url = f"{URL}{make_list().uuid}/"
+    changed = client.patch(url, {"fields": [{"name": "Advisor", "display_name": "Advisor"}]})
+    assert changed.status_code == 200
+    assert changed.json()["fields"][4:] == [
+        {"type": "Text", "name": "Advisor", "display_name": "Advisor", "required": False, "unique": False}
+    ]
+    for wrong in ({"name": "Advisor"}, {"display_name": "Advisor"}, {"name": "Phone_Number", "display_name": "Phone"}):
+        assert client.patch(url, {"fields": [wrong]}).status_code == 400
+    assert len(client.get(url).json()["fields"]) == 5
+
+
 def test_a_list_is_removed(client):
     contact_list = make_list()
     make_contact(contact_list)
@@ -206,7 +218,8 @@ def test_a_thousand_contacts_at_once(client, django_assert_max_num_queries):
         ("search=555-0101", ["Bo"]),
         ("search=bo@example", ["Bo"]),
         ("opted_out=true", ["Bo"]),
-        ("opted_out=false", ["Ada"]),
+        ("opted_out=False", ["Ada"]),
+        ("opted_out=0", ["Ada"]),
         ("state=error", ["Ada"]),
         ("search=nobody", []),
         ("search=1", []),

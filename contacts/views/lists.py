@@ -78,7 +78,7 @@ class ContactLists(View):
         """Change name, tags, meta or own fields; with If-Match only if nobody else did meanwhile."""
         version = version_asked(request)
         contact_list = self.get_object()
-        keeping.change_list(contact_list, version=version, **self.given(partial=True))
+        keeping.change_list(contact_list, version=version, **self.given())
         return self._shown(self.rows().get(pk=contact_list.pk))
 
     def destroy(self, request: Request, **_: Any) -> Response:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -14,6 +15,14 @@ from messaging.statuses import DELIVERY_WORDS, MessageState, allowed
 from messaging.tallies import Tally
 from smsportal.accounts.serializers import AccountField, UnitField
 from smsportal.api.bodies import StrictSerializer
+
+EARLIEST_YEAR: Final = 2000
+
+
+def _not_ancient(at: datetime) -> None:
+    """Time zones of another century have odd seconds, which ISO 8601 cannot write; whoever sends one meant none."""
+    if at.year < EARLIEST_YEAR:
+        raise serializers.ValidationError("This time is long past; leave it out to send at once.")
 
 
 def _numbers(*names: str) -> dict[str, Any]:
@@ -32,13 +41,17 @@ class BatchSerializer(serializers.ModelSerializer[Batch]):
     unit = UnitField(read_only=True)
     account = AccountField(read_only=True)
     lists = serializers.SlugRelatedField[Any](slug_field="uuid", many=True, read_only=True)
-    template = serializers.UUIDField(source="template_version.template.uuid", read_only=True, default=None)
-    template_version = serializers.IntegerField(source="template_version.version", read_only=True, default=None)
+    template = serializers.UUIDField(
+        source="template_version.template.uuid", read_only=True, allow_null=True, default=None
+    )
+    template_version = serializers.IntegerField(
+        source="template_version.version", read_only=True, allow_null=True, default=None
+    )
     provider_options = serializers.DictField(child=serializers.CharField(), read_only=True)
     waterfall = serializers.DictField(child=serializers.IntegerField(), read_only=True, allow_null=True)
-    author = serializers.CharField(source="author.username", read_only=True, default=None)
-    submitter = serializers.CharField(source="submitter.username", read_only=True, default=None)
-    approver = serializers.CharField(source="approver.username", read_only=True, default=None)
+    author = serializers.CharField(source="author.username", read_only=True, allow_null=True, default=None)
+    submitter = serializers.CharField(source="submitter.username", read_only=True, allow_null=True, default=None)
+    approver = serializers.CharField(source="approver.username", read_only=True, allow_null=True, default=None)
     counts = serializers.SerializerMethodField()
     skipped = serializers.SerializerMethodField()
     delivery = serializers.SerializerMethodField()
@@ -137,7 +150,7 @@ class BatchChangeSerializer(StrictSerializer):
     channel = serializers.ChoiceField(choices=[(name, name) for name in channels.CHANNELS], required=False)
     sender = serializers.CharField(max_length=40, required=False)
     operator = serializers.EmailField(required=False, allow_blank=True)
-    send_at = serializers.DateTimeField(required=False, allow_null=True)
+    send_at = serializers.DateTimeField(required=False, allow_null=True, validators=[_not_ancient])
     provider_options = serializers.DictField(child=serializers.CharField(), required=False)
 
 

@@ -40,7 +40,7 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
 
     id = serializers.UUIDField(source="uuid", read_only=True)
     batch = serializers.UUIDField(source="batch.uuid", read_only=True)
-    contact = serializers.UUIDField(source="contact.uuid", read_only=True, default=None)
+    contact = serializers.UUIDField(source="contact.uuid", read_only=True, allow_null=True, default=None)
     to = serializers.CharField(source="number.e164", read_only=True)
     delivery = DeliveryField(read_only=True)
     events = ReceiptSerializer(source="receipts", many=True, read_only=True)

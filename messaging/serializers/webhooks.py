@@ -12,8 +12,8 @@ class WebhookItemSerializer(serializers.ModelSerializer[WebhookItem]):
     """One element of a call and what became of it."""
 
     id = serializers.UUIDField(source="uuid", read_only=True)
-    message = serializers.UUIDField(source="message.uuid", read_only=True, default=None)
-    phone_number = serializers.CharField(source="number.e164", read_only=True, default=None)
+    message = serializers.UUIDField(source="message.uuid", read_only=True, allow_null=True, default=None)
+    phone_number = serializers.CharField(source="number.e164", read_only=True, allow_null=True, default=None)
     raw = serializers.JSONField(read_only=True)
 
     class Meta:

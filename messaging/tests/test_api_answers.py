@@ -40,6 +40,7 @@ def test_an_answer_shows_in_the_inbox_and_in_its_thread(client):
     thread = client.get(f"{URL}{row['id']}/").json()
     assert {(line["direction"], line["text"]) for line in thread["turns"]} == {("out", "Hello"), ("in", "When is it?")}
     assert {name: thread[name] for name in row} == row
+    assert row["last_at"] in [line["at"] for line in thread["turns"]]  # every time of an answer is written alike
     assert client.get(f"{URL}?needs_attention=false").json()["results"] == []
     assert len(client.get(f"{URL}?account=ocelot&phone_number={message.number.e164[2:]}").json()["results"]) == 1
 

@@ -183,6 +183,7 @@ def test_a_template_is_pinned_to_its_version(client, contact_list):
         ({"sender": ""}, "sender"),
         ({"operator": "nobody"}, "operator"),
         ({"send_at": "tomorrow"}, "send_at"),
+        ({"send_at": "0001-01-01T12:00:00Z"}, "send_at"),
         ({"provider_options": {"a": {"b": 1}}}, "provider_options.a"),
         ({"state": "running"}, "state"),
         ({"approver": "sam"}, "approver"),

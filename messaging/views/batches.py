@@ -70,7 +70,7 @@ class Batches(View):
         """Change a batch that has not begun; it is a draft again. With If-Match only the revision named."""
         batch = self.get_object()
         revision = version_asked(request)
-        return self._now(controls.edit(batch, actor=self.actor, revision=revision, **self.given(partial=True)))
+        return self._now(controls.edit(batch, actor=self.actor, revision=revision, **self.given()))
 
     def preview(self, request: Request, **_: Any) -> Response:
         """What would become of the audience, sample texts, segments and warnings. Changes nothing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from django.db.models.functions import Coalesce
@@ -14,6 +13,7 @@ from messaging.filters import ConversationFilter
 from messaging.models import Conversation
 from messaging.serializers.messages import (
     ConversationSerializer,
+    LineSerializer,
     MessageSerializer,
     ReplySerializer,
     ThreadSerializer,
@@ -45,9 +45,9 @@ class Conversations(View):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One conversation with everything said in it, oldest first."""
         conversation = self.get_object()
-        conversation_turns = conversations.thread(conversation, viewer=request.user)
+        turns = conversations.thread(conversation, viewer=request.user)
         shown = ConversationSerializer(conversation).data
-        return Response({**shown, "turns": [asdict(line) for line in conversation_turns]})
+        return Response({**shown, "turns": LineSerializer(turns, many=True).data})
 
     def reply(self, request: Request, **_: Any) -> Response:
         """Answer the person from where the last text to them came."""

@@ -60,7 +60,7 @@ class Templates(View):
     def partial_update(self, request: Request, **_: Any) -> Response:
         """Rename it or give it a new wording; with If-Match only if its version is still the one named."""
         template = self.get_object()
-        given = self.given(partial=True)
+        given = self.given()
         templating.change_template(template, actor=self.actor, version=version_asked(request), **given)
         return self.answer(self.rows().get(pk=template.pk))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ _DEPTH: Final = 30
 
 
 class StrictJSONParser(JSONParser):
-    """JSON without NUL or half characters (PostgreSQL stores neither), nested no deeper than anything needs."""
+    """JSON without NUL, half characters or infinite numbers (no database stores them), nested no deeper than needed."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         try:
@@ -29,6 +30,9 @@ def _refuse_unstorable(value: object, depth: int) -> None:
         raise ParseError("The JSON is nested too deeply.")
     if isinstance(value, str):
         _refuse_unstorable_text(value)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ParseError("The JSON contains a number too large for anything.")
     elif isinstance(value, dict):
         for key, item in value.items():
             _refuse_unstorable_text(key)

@@ -139,8 +139,8 @@ class Pages(BasePagination):
             {
                 "name": "limit",
                 "in": "query",
-                "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-                "description": "Rows per page.",
+                "schema": {"type": "integer", "minimum": 1, "default": DEFAULT_LIMIT},
+                "description": f"Rows per page, {MAX_LIMIT} at most whatever is asked for.",
             },
         ]
         if orderings := getattr(view, "orderings", None):

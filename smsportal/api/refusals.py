@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 _NOT_FOUND: Final = "There is nothing here that you can see."
+_NO_SLASH: Final = "Every address of the API ends with a slash; call it again with one. Nothing was done."
 _TOO_LARGE: Final = "The request is larger than the portal accepts."
 _PLAIN: Final[list[tuple[tuple[type[Exception], ...], int, str]]] = [
     ((Http404, ObjectDoesNotExist), 404, _NOT_FOUND),
@@ -135,7 +136,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """The answer for an address that leads nowhere."""
-    return _page(request, 404, _NOT_FOUND)
+    unslashed = request.path.startswith("/api/") and not request.path.endswith(("/", ".csv"))
+    return _page(request, 404, _NO_SLASH if unslashed else _NOT_FOUND)
 
 
 def broken(request: HttpRequest) -> HttpResponse:

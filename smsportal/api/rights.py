@@ -34,7 +34,8 @@ class Call:
     """What one action needs, takes and gives; permission, handling and OpenAPI description all follow from it.
 
     `permission` is a model permission ("" = any signed-in person), `scope` what a token needs besides. `takes` is the
-    body, `gives` the answer (None: the view's own serializer). An action that `asks_provider` runs in no transaction.
+    body, `gives` the answer (None: the view's own serializer). An action that `asks_provider` runs in no transaction;
+    a `file` is given as it is, whatever type the caller accepts.
     """
 
     permission: str
@@ -43,6 +44,7 @@ class Call:
     gives: type[serializers.BaseSerializer[Any]] | None = None
     status: int = 200
     asks_provider: bool = False
+    file: bool = False
 
 
 class MayDoThis(BasePermission):

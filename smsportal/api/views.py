@@ -41,11 +41,24 @@ class View(GenericViewSet[Any]):
     lookup_url_kwarg = "id"
 
     # --- what the framework asks -------------------------------------------------------------------------------------
+    @classmethod
+    def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:
+        view = super().as_view(actions, **initkwargs)
+        # A redirect to the address with a slash would turn a POST into a GET, which answers 200 and has done nothing.
+        view.should_append_slash = False  # type: ignore[attr-defined]
+        return view
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        call = self.calls.get(self.action or "")
+        return super().perform_content_negotiation(request, force=force or (call is not None and call.file))
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if int(request.META.get("CONTENT_LENGTH") or 0) > settings.IMPORT_MAX_BYTES + _BESIDE_THE_FILE:
             raise RequestDataTooBig
         if request.method == "POST" and (act := getattr(self, "post", None)):
+            if self.call.takes is None and request.data:
+                self.given()  # refuses every member: none of them would have an effect
 
             def post(*_: Any, **__: Any) -> Response:
                 return answer_once(
@@ -83,10 +96,10 @@ class View(GenericViewSet[Any]):
         """What `calls` says of this action."""
         return self.calls[self.action]
 
-    def given(self, *, partial: bool = False) -> dict[str, Any]:
+    def given(self) -> dict[str, Any]:
         """The body, checked by what the call takes. Raises ValidationError."""
         takes = self.call.takes or StrictSerializer
-        body = takes(data=self.request.data, context=self.get_serializer_context(), partial=partial)
+        body = takes(data=self.request.data, context=self.get_serializer_context())
         body.is_valid(raise_exception=True)
         checked: dict[str, Any] = body.validated_data
         return checked

@@ -50,4 +50,4 @@ def test_migrations_that_are_missing_are_told_and_looked_for_again():
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
 def test_health_is_only_looked_at(path):
     assert Client().head(path).status_code == 200
-    assert Client().post(path).status_code == 405
+    assert Client(enforce_csrf_checks=True).post(path).status_code == 405
