@@ -35,6 +35,7 @@ def empty(carrier: Carrier) -> None:
     keep = {*carrier.pull(view), *view.plan.unusable, *view.plan.conflict}
     schema = contact_list.schema()
     verbatim = [each for each in view.everything if their_record(each, schema).key in keep]
+    carrier.beat()  # whoever stood still so long that another worker has refilled the list must not empty it again
     made = carrier.provider.replace_list(contact_list.remote_id, remote_list(contact_list))
     conflict = sorted(set(view.plan.conflict))
     kept = {"verbatim": as_copy(verbatim), "conflict": conflict, "unusable": carrier.unusable}
