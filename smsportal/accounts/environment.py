@@ -59,6 +59,7 @@ def sync_accounts() -> list[Synced]:
         done = [_sync(providers.get(name), wanted) for name, wanted in given.items()]
         for account in ProviderAccount.objects.select_for_update().only("pk"):
             with suppress(ImproperlyConfigured):  # what no key opens stays as it is
+                _ = account.secrets  # read before: an error within `save` would undo the whole transaction
                 account.save(update_fields=["secrets"])
     return done
 
