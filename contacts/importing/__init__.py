@@ -159,8 +159,7 @@ def apply(upload: Import) -> None:
 def _make_numbers(upload: Import, held: Claim) -> None:
     """Have a row for every number, page by page in transactions of their own.
 
-    Made in the one that applies the file, they would keep whoever needs one of them waiting until it ends, and two
-    files with the same people in another order would wait for each other.
+    Made in the one that applies the file, two files with the same people in another order would wait for each other.
     """
     new, last = upload.checked_rows.filter(state=RowState.NEW).order_by("number"), 0
     while page := list(new.filter(number__gt=last).values_list("number", "e164")[: merging.PAGE]):
