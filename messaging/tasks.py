@@ -9,16 +9,17 @@ from typing import Final
 from contacts.tasks import work_imports, work_syncs
 from messaging import composing, events, sending, sweeping
 from messaging.models import Heartbeat
-from smsportal import clock
+from smsportal import clock, doorbell
 from smsportal.claims import me
 
 
 def work_composing() -> bool:
-    """Make the messages of one started batch."""
+    """Make the messages of one started batch, and wake whoever sends them."""
     held = composing.next_batch()
     if held is None:
         return False
     composing.expand(held)
+    doorbell.ring_now("sending")
     return True
 
 

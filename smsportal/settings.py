@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from smsportal.providers import PROVIDERS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = BASE_DIR / "var"
+with suppress(OSError):  # an installation that may not be written to keeps nothing there
+    VAR.mkdir(exist_ok=True)
 
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
@@ -21,7 +24,6 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 def _own_secret(name: str, size: int) -> str:
     """The secret in var/<name>, made on the first start, so that a fresh clone runs without being configured."""
-    VAR.mkdir(exist_ok=True)
     path = VAR / name
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
