@@ -66,6 +66,16 @@ def test_the_description_says_null_wherever_an_answer_may_hold_it():
     assert never == []
 
 
+def test_the_description_says_which_bodies_are_needed_and_that_nothing_else_may_be_in_them():
+    described = program().get("/api/schema/?format=json").json()
+    lift = described["paths"]["/api/v1/opt-outs/{id}/"]["delete"]["requestBody"]
+    assert lift["content"]["application/json"]["schema"]["$ref"].endswith("/LiftRequest")
+    bodies = {name: body for name, body in described["components"]["schemas"].items() if name.endswith("Request")}
+    assert bodies["LiftRequest"]["required"] == ["reason"]
+    assert [name for name, body in bodies.items() if body.get("additionalProperties", True) is not False] == []
+    assert "requestBody" not in described["paths"]["/api/v1/contact-lists/{id}/"]["delete"]
+
+
 @pytest.mark.parametrize("value", ["yes", "null", "2", "maybe"])
 @pytest.mark.parametrize("path", ["contact-lists/{}/contacts/?opted_out=", "conversations/?needs_attention="])
 def test_a_filter_that_means_nothing_is_refused(path, value):
