@@ -81,7 +81,8 @@ def reject(batch: Batch, *, actor: User) -> Batch:
 
 def _refuse_own(batch: Batch, actor: User) -> None:
     if actor.pk in {batch.author_id, batch.submitter_id}:
-        raise Conflict("Nobody approves or rejects their own batch; ask a colleague.", allowed=allowed(batch.state))
+        mine = [move for move in allowed(batch.state) if move not in ("approve", "reject")]
+        raise Conflict("Nobody approves or rejects their own batch; ask a colleague.", allowed=mine)
 
 
 def start(batch: Batch, *, actor: User | None) -> Batch:

@@ -132,6 +132,7 @@ def test_a_large_batch_waits_for_a_colleague(client, contact_list, settings):
     assert "colleague" in refused.json()["detail"]
     approver = person("Approver", username="ann")
     assert _move(approver, batch, "approve").json()["approver"] == "ann"
+    assert refused.json()["allowed"] == ["edit", "cancel"]
     assert _move(approver, own_batch, "reject").json()["state"] == "rejected"
     assert _move(approver, batch, "start").status_code == 403
 
