@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from django.conf import settings
 from django.db import transaction
 
@@ -39,31 +42,13 @@ def send_single(
     words = _checked(text, account)
     e164 = _e164(to)
     refuse_unsendable(account, sender, operator)
-    now = clock.now()
-    opens = hours.opens_at(now, zone=unit.time_zone, quiet=settings.QUIET_HOURS)
+    opens = hours.opens_at(clock.now(), zone=unit.time_zone, quiet=settings.QUIET_HOURS)
     with transaction.atomic():
         number = PhoneNumber.objects.get(pk=consent.numbers_for([e164])[e164])
         if number.opted_out:
             raise Conflict(f"{phones.display(e164)} opted out and gets no texts until the person opts in again.")
-        batch = Batch.objects.create(
-            unit=unit,
-            name=f"Text to {phones.display(e164)}",
-            single=True,
-            state=BatchState.RUNNING,
-            account=account,
-            channel=CHANNEL,
-            sender=sender,
-            operator=operator,
-            text=words,
-            recipients=1,
-            expanded_to=number.pk,
-            waterfall={**no_one(), "audience": 1, "quiet_hours" if opens else "will_send": 1},
-            author=actor,
-            submitter=actor,
-            moved_by=actor,
-            moved_at=now,
-            started_at=now,
-        )
+        sent_from = {"account": account, "sender": sender, "operator": operator}
+        batch = _running(number, opens, actor, unit=unit, text=words, **sent_from)
         return Message.objects.create(
             batch=batch,
             chunk=Chunk.objects.create(batch=batch, size=1, not_before=opens),
@@ -74,6 +59,26 @@ def send_single(
             state=MessageState.HELD if opens else MessageState.READY,
             reason=Reason.QUIET_HOURS if opens else Reason.NONE,
         )
+
+
+def _running(number: PhoneNumber, opens: datetime | None, actor: User | None, **columns: Any) -> Batch:
+    """The batch of a single text: nobody approves it and nothing composes it."""
+    now = clock.now()
+    return Batch.objects.create(
+        name=f"Text to {phones.display(number.e164)}",
+        single=True,
+        state=BatchState.RUNNING,
+        channel=CHANNEL,
+        recipients=1,
+        expanded_to=number.pk,
+        waterfall={**no_one(), "audience": 1, "quiet_hours" if opens else "will_send": 1},
+        author=actor,
+        submitter=actor,
+        moved_by=actor,
+        moved_at=now,
+        started_at=now,
+        **columns,
+    )
 
 
 def _checked(text: str, account: ProviderAccount) -> str:

@@ -89,17 +89,8 @@ def make_plan(
     to empty the list and fill it again: such a plan is `destructive`.
     """
     here = {each.key: each for each in ours}
-    there: dict[str, Theirs] = {}
     kinds: dict[str, list[str]] = {kind: [] for kind in KINDS}
-    count = 0
-    for each in theirs:
-        count += 1
-        if not each.usable:
-            kinds["unusable"].append(each.key)
-        elif each.key in there:
-            kinds["conflict"].append(each.key)  # twice, in two spellings: counted for the second one too
-        else:
-            there[each.key] = each
+    there, count = _by_key(theirs, kinds)
     twice = set(kinds["conflict"])
     lines = []
     for key in sorted(here.keys() | there.keys()):
@@ -118,6 +109,21 @@ def make_plan(
         hash=hashlib.sha256(facts.encode("utf-8", "replace")).hexdigest(),
         samples=_samples(kinds, here, there),
     )
+
+
+def _by_key(theirs: Iterable[Theirs], kinds: Mapping[str, list[str]]) -> tuple[dict[str, Theirs], int]:
+    """Their usable records by key, and how many records there are in all; the others go into `kinds`."""
+    there: dict[str, Theirs] = {}
+    count = 0
+    for each in theirs:
+        count += 1
+        if not each.usable:
+            kinds["unusable"].append(each.key)
+        elif each.key in there:
+            kinds["conflict"].append(each.key)  # twice, in two spellings: counted for the second one too
+        else:
+            there[each.key] = each
+    return there, count
 
 
 def _kind(ours: Ours | None, theirs: Theirs | None, *, is_new: bool) -> str:
