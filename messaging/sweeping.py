@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,8 @@ from messaging.statuses import BatchState, ChunkState, MessageState
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
 from smsportal.providers.errors import ProviderError
+
+log = logging.getLogger(__name__)
 
 # Beyond the lease: the clocks of two hosts differ, and a worker's last write may be on its way.
 GRACE_S: Final = 60
@@ -95,6 +98,8 @@ def probe_accounts() -> int:
             account.at_provider().check()
         except ProviderError as error:
             ProviderAccount.objects.filter(pk=account.pk).update(circuit_reason=error.text[:500])
+        except Exception:  # a mistake of our own: it stays closed, and the others are asked all the same
+            log.exception("%s cannot be asked", account)
         else:
             reopened += ProviderAccount.objects.filter(pk=account.pk, circuit_open=True).update(
                 circuit_open=False, circuit_reason="", bad_answers=0, paused_until=None

@@ -27,7 +27,7 @@ from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
 from smsportal.claims import Claim, claim, lock_shared
 from smsportal.providers.base import Answer, Envelope, Outgoing, Provider
-from smsportal.providers.errors import ProviderError
+from smsportal.providers.errors import Misconfigured, ProviderError
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +60,15 @@ def send_next() -> bool:
     if limit and chunk.size > limit:
         outcomes.cut(held, limit)
         return True
-    provider = chunk.batch.account.at_provider()
     try:
+        provider = chunk.batch.account.at_provider()
         provider.connect()
-    except ProviderError as error:
-        # Nothing was intended yet, so nothing can be unknown: decide as for a refusal.
+    except Exception as error:
+        # Nothing was intended yet, so nothing can be unknown: decide as for a refusal. A mistake of our own closes the
+        # account, too: kept, the claims of its chunks would hold up everybody's, lease after lease.
+        if not isinstance(error, ProviderError):
+            log.exception("%s cannot be used", chunk.batch.account)
+            error = Misconfigured(f"The portal cannot use this account: {error!r}")
         outcomes.give_back(held)
         outcomes.hold_account(chunk.batch.account, decide(error, chunk.size))
         return True

@@ -14,8 +14,10 @@ from messaging.models import Attempt, Batch, Chunk
 from messaging.sending import outcomes
 from messaging.sending.answers import Decision, Verdict
 from messaging.statuses import BatchState, ChunkState, MessageState
+from messaging.sweeping import sweep
 from messaging.tasks import drain_all
 from messaging.tests.calls import status, store
+from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
 from smsportal.problems import Wrong
 from smsportal.providers.base import Delivery
@@ -175,6 +177,40 @@ def test_a_batch_stopped_during_an_intent_waits_for_it(act):
     with meanwhile('UPDATE "messaging_chunk"', stop):
         assert sending.intend(held, chunk) is not None
     assert seen == [ChunkState.SUBMITTING]
+
+
+def test_an_account_the_portal_fails_on_is_closed_and_keeps_no_claim(twin, monkeypatch):
+    batch = make_batch(fiction(2))
+
+    def broken(account):
+        raise KeyError("no such option")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ProviderAccount, "at_provider", broken)
+        assert sending.send_next()
+        assert not sending.send_next()
+        assert counts(batch) == {"ready": 2}
+        account = ProviderAccount.objects.get()
+        assert (account.circuit_open, "no such option" in account.circuit_reason) == (True, True)
+        ProviderAccount.objects.update(paused_until=clock.now())
+        assert not sweep()
+    ProviderAccount.objects.update(paused_until=clock.now())
+    assert sweep().reopened == 1
+    drain_all()
+    assert counts(batch) == {"accepted": 2}
+
+
+@pytest.mark.parametrize("taken_over", [True, False])
+def test_a_claim_that_ran_out_or_was_taken_over_intends_nothing(taken_over):
+    batch = make_batch(fiction(2))
+    held = sending.take()
+    chunk = Chunk.objects.select_related("batch__account", "batch__unit").get(pk=held.pk)
+    Chunk.objects.update(lease_until=clock.after(-1))
+    if taken_over:
+        assert sending.take().fence == held.fence + 1
+    assert sending.intend(held, chunk) is None
+    assert counts(batch) == {"claimed": 2}
+    assert not Attempt.objects.exists()
 
 
 def test_nothing_is_asked_of_the_database_between_an_intent_and_its_request(twin):
