@@ -8,9 +8,10 @@ from datetime import timedelta
 
 import pytest
 
+from messaging import tasks
 from messaging.models import Batch, Chunk, Message
 from messaging.statuses import BatchState, ChunkState
-from smsportal import clock
+from smsportal import clock, doorbell
 from smsportal.accounts.models import ProviderAccount
 from smsportal.tests.children import ask, wait_for
 from smsportal.tests.world import fiction, make_account, make_batch
@@ -68,3 +69,15 @@ def test_sigterm_finishes_what_is_in_hand(start, served_twin, settings):
     assert worker.wait(30) == 0
     counts = {state: count for state, count in batch.counts().items() if count}
     assert set(counts) == {"accepted", "ready"}
+
+
+@pytest.mark.django_db
+def test_a_composed_batch_wakes_those_who_send():
+    doorbell.bells["sending"].clear()
+    assert not tasks.work_composing()
+    assert not doorbell.bells["sending"].is_set()
+    batch = make_batch(fiction(3))
+    Batch.objects.filter(pk=batch.pk).update(state=BatchState.EXPANDING, expanded_to=0, recipients=0)
+    batch.messages.all().delete()
+    assert tasks.work_composing()
+    assert doorbell.bells["sending"].is_set()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
+import shutil
+from pathlib import Path
+
 import pytest
 from django.core.checks import run_checks
 
@@ -26,6 +30,16 @@ def _ids_of_ours(settings, monkeypatch, **changed) -> list:
 
 def test_a_fresh_clone_has_nothing_to_mend():
     assert not {each for each in _ids() if not each.endswith("W001")}
+
+
+def test_a_clone_with_both_keys_set_has_a_place_for_its_files_too(settings, tmp_path, monkeypatch):
+    (tmp_path / "smsportal").mkdir()
+    copy = shutil.copy(Path(settings.BASE_DIR) / "smsportal/settings.py", tmp_path / "smsportal")
+    monkeypatch.setenv("SECRET_KEY", "one")
+    monkeypatch.setenv("FIELD_KEYS", "another")
+    runpy.run_path(str(copy))
+    assert (tmp_path / "var").is_dir()
+    assert not any((tmp_path / "var").iterdir())
 
 
 @pytest.mark.parametrize(
