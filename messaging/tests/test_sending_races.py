@@ -270,3 +270,14 @@ def test_an_opt_out_does_not_make_unsent_what_a_late_receipt_proves(twin):
     drain_all()
     assert counts(batch) == {"accepted": 2}
     assert twin.ocelot.sent == []
+
+
+def test_two_workers_with_news_of_one_message_lose_none_of_it():
+    batch = make_batch(fiction(1))
+    batch.messages.update(state=MessageState.ACCEPTED, attempt=1)
+    hear(batch, "delivered")
+    hear(batch, "permanent_failure")
+    first, second = events.next_call(), events.next_call()
+    with meanwhile('FROM "messaging_receipt"', lambda: events.read_call(second)):
+        events.read_call(first)
+    assert batch.messages.values_list("delivery", "reported_failed", "reported_delivered").get() == (70, True, True)
