@@ -39,7 +39,6 @@ class Reason(models.TextChoices):
     TOO_LONG = "too_long", "The text is too long"
     EMPTY = "empty", "The text is empty"
     CANCELLED = "cancelled", "The batch was cancelled"
-    EXPIRED = "expired", "Its time had passed"
     QUIET_HOURS = "quiet_hours", "Quiet hours"
     REFUSED = "refused", "The provider refused the text"
 

@@ -45,12 +45,11 @@ _BY_DELIVERY: Final[dict[int, str]] = {
     Delivery.READ: "It arrived and was read.",
 }
 _BY_REASON: Final[dict[str, str]] = {
-    Reason.OPTED_OUT: "It was not sent, because the person opted out. Only the person may change that, by texting START.",
+    Reason.OPTED_OUT: "It was not sent, because the person opted out. The person can change that by texting START; staff can lift it with a reason.",
     Reason.BLANK: "It was not sent, because a field in the text is blank for this person. Fill it in the list, or add a fallback.",
     Reason.TOO_LONG: "It was not sent, because the text is too long with this person's fields. Shorten it.",
     Reason.EMPTY: "It was not sent, because the text is empty for this person.",
     Reason.CANCELLED: "It was not sent, because the batch was cancelled.",
-    Reason.EXPIRED: "It was not sent, because its time had passed.",
     Reason.QUIET_HOURS: "It is held back until the quiet hours end, then it is sent by itself.",
     Reason.REFUSED: "The provider refused it. It was not sent.",
 }

@@ -150,7 +150,6 @@ class Attempt(Row):
     chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="attempts")
     fence = models.PositiveIntegerField()
     texts = models.PositiveIntegerField()
-    body_sha256 = models.CharField(max_length=64, blank=True)
     finished_at = models.DateTimeField(null=True)
     outcome = models.CharField(
         max_length=20, blank=True

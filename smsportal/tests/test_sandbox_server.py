@@ -69,7 +69,7 @@ def listener() -> Iterator[Any]:
     yield from running(portal)
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 5) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 15) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not happen"
@@ -153,9 +153,10 @@ def test_callbacks_arrive_by_themselves_and_are_repeated(
 ) -> None:
     monkeypatch.setattr("smsportal.sandbox.callbacks.RETRY_WAITS_S", (0.05,))
     send(client, smsWebhookUri=f"http://127.0.0.1:{listener.server_address[1]}/own/?a=1").read()
-    wait_for(lambda: served.twins.callbacks.waiting == 0)
+    # The first call is refused by the listener, so it comes once more; when, a busy machine decides.
+    wait_for(lambda: len(listener.got) == 4 and served.twins.callbacks.waiting == 0)
     assert {path for path, _ in listener.got} == {"/own/?a=1"}
-    assert [events[0]["status"] for _, events in listener.got][:2] == ["queued", "queued"]
+    assert listener.got[0][1][0]["status"] == "queued"
     assert sorted(events[0]["status"] for _, events in listener.got) == ["delivered", "queued", "queued", "sent"]
 
 
