@@ -39,11 +39,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A refused row as the page shows it; `missing` are errors of fields no column fills."""
+    """A refused row as the page shows it; `missing` are errors of fields no column fills.
+
+    `misshapen`: why its cells do not stand under their columns, which only the file can mend.
+    """
 
     number: int
     cells: list[Cell]
     missing: list[Cell]
+    misshapen: list[str]
 
 
 def refused(rows: Iterable[ImportRow], upload: Import, schema: Sequence[RemoteField]) -> list[Refused]:
@@ -54,15 +58,18 @@ def refused(rows: Iterable[ImportRow], upload: Import, schema: Sequence[RemoteFi
         wrong: dict[str, list[dict[str, str]]] = {}
         for error in row.errors:
             wrong.setdefault(error["field"], []).append(error)
+        misshapen = [error["message"] for error in wrong.pop("", [])]
         cells = []
         for column, value in zip(upload.columns, row.cells, strict=False):
             field = upload.mapping.get(column, "")
-            cells.append(_cell(column, field, str(row.fields.get(field, value)), labels, wrong.pop(field, [])))
+            cells.append(
+                _cell(column, field, str(row.fields.get(field, value)), labels, wrong.pop(field, []) if field else [])
+            )
         missing = [
             _cell(labels.get(field, field), field, str(errors[0].get("value", "")), labels, errors)
             for field, errors in wrong.items()
         ]
-        found.append(Refused(row.number, cells, missing))
+        found.append(Refused(row.number, cells, missing, misshapen))
     return found
 
 
@@ -91,6 +98,7 @@ class ImportPage(Page):
         upload, schema = self.row, self.row.contact_list.schema()
         numbered = upload.checked_rows.filter(state=RowState.REFUSED).order_by("number")
         page = Paginator(numbered, PER_PAGE).get_page(request.GET.get("page"))
+        repeated = upload.checked_rows.filter(state=RowState.DUPLICATE).order_by("number")[:SAMPLES]
         changed = upload.checked_rows.filter(state=RowState.CHANGED).order_by("number")[:SAMPLES]
         fields = {field.name: field.display_name for field in schema}
         return self.show(
@@ -104,6 +112,7 @@ class ImportPage(Page):
             page=page,
             refused=refused(page.object_list, upload, schema),
             changed=[(row.number, differences(row)) for row in changed],
+            repeated=[(row.number, " ".join(error["message"] for error in row.errors)) for row in repeated],
             good=upload.new + upload.changed,
         )
 
@@ -138,6 +147,11 @@ class RowPage(Page):
         mended = importing.change_row(self.row, number, given)
         if mended.state == RowState.REFUSED:
             messages.warning(request, f"Row {number} still has errors.")
+        elif mended.state == RowState.DUPLICATE:
+            why = " ".join(error["message"] for error in mended.errors)
+            messages.warning(
+                request, f"Row {number} has no errors any more, but it repeats a row and is left out. {why}"
+            )
         else:
             messages.success(request, f"Row {number} is good now: {RowState(mended.state).label.lower()}.")
         return redirect(self.after(request))
@@ -251,4 +265,4 @@ class ImportAdmin(PortalAdmin):
     )
     def undo(self, request: HttpRequest, row: Import) -> str:
         importing.undo(row, actor=who(request))
-        return "The import is undone: the list is as it was before it."
+        return "The import is undone: the list is as it was before it." if not row.problem else "The import is undone."

@@ -117,7 +117,8 @@ def check(upload: Import) -> None:
         with transaction.atomic():
             _hold(held)
             upload.checked_rows.all().delete()
-            _finish(upload, held, ImportState.FAILED, problem=clean(bad, 500), **_counters(Counter(), Counter()))
+            columns = {"columns": upload.columns, **_counters(Counter(), Counter())}
+            _finish(upload, held, ImportState.FAILED, problem=clean(bad, 500), **columns)
 
 
 def _counters(counts: Counter[str], codes: Counter[str]) -> dict[str, Any]:
@@ -217,7 +218,7 @@ def change_row(upload: Import, number: int, fields: Mapping[str, str]) -> Import
 
     A field given blank is blank then. Raises Wrong for unknown fields or rows, Conflict when it is not `checked`.
     """
-    if problem := mapping_problem(None, upload.contact_list.schema(), {name: name for name in fields}):
+    if problem := mapping_problem(None, upload.contact_list.schema(), {name: name or "(no name)" for name in fields}):
         raise Wrong(problem, errors={name: [problem] for name in fields})
     with transaction.atomic():
         _move(upload, [ImportState.CHECKED], updated_at=clock.now())
@@ -258,7 +259,7 @@ def undo(upload: Import, *, actor: User | None) -> Import:
         merging.lock(upload.contact_list)
         kept = reverting.revert(upload)
         if kept:
-            upload.problem = f"{kept} contacts were changed after this import and stay as they are."
+            upload.problem = reverting.left_alone(kept)
             upload.save(update_fields=["problem"])
     return upload
 
@@ -277,8 +278,7 @@ def _move(upload: Import, allowed: list[ImportState], **columns: Any) -> Import:
 
 def _moves(state: str) -> list[str]:
     """What can be done with an import in `state`."""
-    moves = {"checked": ["apply", "remap", "change_row"], "failed": ["remap"], "applied": ["undo"]}
-    return moves.get(state, [])
+    return {"checked": ["apply", "remap", "change_row"], "failed": ["remap"], "applied": ["undo"]}.get(state, [])
 
 
 def refused_csv(upload: Import) -> Iterator[str]:

@@ -32,6 +32,13 @@ def revert(upload: Import) -> int:
     return kept
 
 
+def left_alone(kept: int) -> str:
+    """How many contacts were left alone, for people."""
+    if kept == 1:
+        return "1 contact was changed after this import and stays as it is."
+    return f"{kept:,} contacts were changed after this import and stay as they are."
+
+
 def _is_ours(row: ImportRow, held: merging.Held) -> bool:
     """Whether the contact still is what the row made of it."""
     return held.removed_at is None and held.fields() == {**(row.before or {}), **row.fields}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from django.db.models import Count, Q
 
 from contacts.checking import CellError, ErrorRow, check_fields, unique_fields
-from contacts.importing.reading import map_columns, open_sheet
+from contacts.importing.reading import Unreadable, map_columns, open_sheet
 from contacts.keeping import merging
 from contacts.models import Import, ImportRow, RowState
 from smsportal.providers.base import RemoteField
@@ -61,10 +61,14 @@ class Opened:
 
 
 def open_upload(upload: Import) -> Opened:
-    """Raises reading.Unreadable."""
+    """Raises Unreadable; when only the mapping is at fault, `upload.columns` says what there is to choose among."""
     schema = upload.contact_list.schema()
     sheet = open_sheet(bytes(upload.content))
-    mapping = map_columns(sheet.columns, schema, upload.mapping)
+    try:
+        mapping = map_columns(sheet.columns, schema, upload.mapping)
+    except Unreadable:
+        upload.columns = sheet.columns  # to choose among
+        raise
     return Opened(upload, schema, sheet.columns, mapping, sheet.rows)
 
 
@@ -129,7 +133,7 @@ def rejudge(upload: Import, row: ImportRow, fields: Mapping[str, str]) -> list[I
     schema = upload.contact_list.schema()
     touched = [row, *_leaning_on(upload, row, old, schema)]
     memory = merging.Memory()
-    wanted = {each.number: _again(each, schema) for each in touched}
+    wanted = {each.number: _again(each, schema, len(upload.columns)) for each in touched}
     _remember(upload, memory, wanted, schema)
     page = [wanted[number] for number in sorted(wanted)]
     by_number = {each.number: each for each in touched}
@@ -141,11 +145,12 @@ def rejudge(upload: Import, row: ImportRow, fields: Mapping[str, str]) -> list[I
     return touched
 
 
-def _again(row: ImportRow, schema: Sequence[RemoteField]) -> merging.Wanted:
+def _again(row: ImportRow, schema: Sequence[RemoteField], width: int) -> merging.Wanted:
     names = [field.name for field in schema]
     checked = check_fields(schema, {name: row.fields.get(name, "") for name in names} | row.fields)
     fields = {name: value for name, value in checked.fields.items() if value}
-    return merging.Wanted(row.number, checked.e164, fields, checked.errors)
+    fault = _misshapen(row.cells, width)  # no other value of a field puts the cells under their columns
+    return merging.Wanted(row.number, checked.e164, fields, [fault, *checked.errors] if fault else checked.errors)
 
 
 def _leaning_on(
@@ -172,7 +177,7 @@ def _remember(
             if value := each.fields.get(field.name):
                 same |= Q(**{f"fields__{field.name}__iexact": value})
     for row in upload.checked_rows.filter(state__in=USED).exclude(number__in=wanted).filter(same):
-        merging.claim(memory, _again(row, schema), unique)
+        merging.claim(memory, _again(row, schema, len(upload.columns)), unique)
 
 
 def recount(upload: Import, *, codes: Counter[str]) -> None:
