@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -10,7 +11,7 @@ from django.http import HttpRequest
 
 from contacts.models import ContactList
 from messaging.models import Batch, Sender, Template
-from smsportal import phones
+from smsportal import clock, phones
 from smsportal.accounts.models import ProviderAccount, Unit
 from smsportal.accounts.parts import DeedForm, visible, who
 from smsportal.problems import Problem
@@ -101,6 +102,14 @@ class ComposeForm(FromForm):
         self.fields["unit"].initial = who(request).home()
         if units.count() == 1:
             self.fields["unit"].widget = forms.HiddenInput()
+
+    def clean_send_at(self) -> datetime | None:
+        given: datetime | None = self.cleaned_data["send_at"]
+        if given and given <= clock.now():
+            raise forms.ValidationError(
+                "This moment has passed. Choose a later one, or leave it blank to send at once."
+            )
+        return given
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}

@@ -70,6 +70,15 @@ def samples_of(plan: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, list[
     ]
 
 
+def done_of(plan: Mapping[str, Any], report: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """What a report counts. A list that was emptied is filled with all of its contacts, the unchanged ones too."""
+    titles = dict(DONE)
+    if plan.get("destructive"):
+        titles |= {"appended": "Put into the emptied list"}
+        del titles["same"]
+    return [(title, report[key]) for key, title in titles.items() if report.get(key)]
+
+
 class SyncPage(Page):
     """A plan, or what came of it."""
 
@@ -96,7 +105,7 @@ class SyncPage(Page):
             typed=TYPED,
             may=who(request).has_perm(MAY),
             report=report,
-            done=[(title, report.get(key, 0)) for key, title in DONE if report.get(key)],
+            done=done_of(plan, report),
         )
 
 

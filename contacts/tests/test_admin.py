@@ -214,6 +214,9 @@ def test_a_plan_that_empties_the_list_there_needs_a_typed_word(client, twin):
     drain_all()
     run.refresh_from_db()
     assert run.state == "finished"
+    page = client.get(url("syncrun_change", run.pk)).text
+    assert "Put into the emptied list" in page
+    assert "The same on both sides" not in page.split("What it did")[1]
 
 
 def test_another_plan_than_the_one_shown_is_refused(client, twin):

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils import formats, timezone
 from unfold.decorators import display
 
 from messaging import controls
@@ -30,7 +31,8 @@ def _in(action: str) -> Any:
 
 def _before_start(batch: Batch) -> list[str]:
     texts = how_many(batch)
-    when = f"at {batch.send_at:%d %B, %H:%M}" if batch.send_at and batch.send_at > clock.now() else "at once"
+    later = batch.send_at and batch.send_at > clock.now()
+    when = f"on {formats.date_format(timezone.localtime(batch.send_at), 'DATETIME_FORMAT')}" if later else "at once"
     return [
         f"{texts:,} texts leave {when} from {phones.display(batch.sender)}.",
         "Whoever opts out before their text leaves is left out.",

@@ -64,6 +64,7 @@ class BatchPage(Page):
             batch=self.row,
             watch=numbers(self.row),
             at_work=self.row.state in AT_WORK,
+            later=self.row.state == BatchState.EXPANDING and self.row.send_at and self.row.send_at > clock.now(),
             fall=as_rows(self.row.waterfall or {}),
             numbers_url=self.admin.url("numbers", self.row.pk),
             messages_url=messages_url(self.row),
@@ -102,6 +103,7 @@ def numbers(batch: Batch) -> dict[str, Any]:
     total = sum(states.values())
     arrived = delivery[Delivery.DELIVERED] + delivery[Delivery.READ]
     failed = delivery[Delivery.FAILED] + states[MessageState.REJECTED]
+    unknown = states[MessageState.UNKNOWN]
     unclear = states[MessageState.UNKNOWN] + states[MessageState.WRITTEN_OFF]
     waiting = sum(states[state] for state in WAITING)
     parts = {"arrived": arrived, "going": states[MessageState.ACCEPTED] - arrived - delivery[Delivery.FAILED],
@@ -114,6 +116,7 @@ def numbers(batch: Batch) -> dict[str, Any]:
         "waiting": waiting,
         "left": total - waiting - states[MessageState.SKIPPED],
         "skipped": states[MessageState.SKIPPED],
+        "unknown": unknown,
         **parts,
         "bar": {name: percent(n, total) for name, n in parts.items()},
         "states": [(state, MessageState(state).label, n) for state, n in states.items()],

@@ -91,7 +91,7 @@ WATERFALL: Final[tuple[tuple[str, str], ...]] = (
     ("opted_out", "Left out: opted out"),
     ("capped", "Left out: got enough texts lately"),
     ("quiet_hours", "Held until the quiet hours end"),
-    ("will_send", "Sent at once"),
+    ("will_send", "Will be sent"),
 )
 
 

@@ -21,7 +21,7 @@ from contacts.models import (
     SyncRun,
     SyncRunState,
 )
-from messaging import addresses, controls, templating
+from messaging import addresses, controls, senders, templating
 from messaging.demo import students, table
 from messaging.demo.stage import say, twin, wait
 from messaging.models import Batch, CallState, WebhookCall
@@ -64,6 +64,7 @@ def tell(crew: Crew, staff: Staff, unit: Unit) -> bool:
     sample = students.sample()
     account = _account()
     _settle_webhooks(account)
+    senders.refresh(account)  # so that staff have a number to write from
     freshmen, housing = (
         keeping.create_list(unit=unit, account=account, name=name, tags=("demo",), fields=FIELDS)
         for name in ("Fall freshmen", "Residence halls")

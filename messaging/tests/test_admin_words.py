@@ -1,0 +1,93 @@
+"""What the pages of a batch claim: when it leaves, what waits, what is unknown, and what staff can do about an opt-out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from contacts import consent
+from messaging.models import Batch, Conversation, Sender
+from messaging.statuses import MessageState
+from messaging.tasks import drain_all
+from smsportal import clock
+from smsportal.tests.world import fiction, make_account, make_batch, make_contact, make_list, make_number, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _any_hour(settings):
+    settings.QUIET_HOURS = ""
+
+
+@pytest.fixture
+def client():
+    made = Client()
+    made.force_login(make_user("mia", groups=("Sender",)))
+    return made
+
+
+def url(page: str, *args) -> str:
+    return reverse(f"admin:messaging_{page}", args=args)
+
+
+@pytest.fixture
+def write(client):
+    """Fills in the compose form, to be sent at a local time."""
+    contact_list = make_list()
+    make_contact(contact_list, *fiction(1))
+    sender = Sender.objects.create(account=make_account(), address="+13125550190")
+
+    def written(send_at: str) -> str:
+        given = {"name": "Welcome", "unit": contact_list.unit_id, "lists": [contact_list.pk], "text": "Registrar: hi"}
+        return client.post(url("batch_add"), {**given, "sender": sender.pk, "send_at": send_at}, follow=True).text
+
+    return written
+
+
+def test_a_time_in_the_past_is_not_taken_for_at_once(write):
+    assert "This moment has passed" in write("2020-01-01T09:00")
+    assert not Batch.objects.exists()
+
+
+def test_a_later_batch_says_its_local_time_with_the_year_and_waits_for_it(client, write):
+    page = write("2099-01-01T09:00")
+    assert "Will be sent" in page
+    assert "at once" not in page
+    batch = Batch.objects.get()
+    client.post(url("batch_do", batch.pk, "submit"))
+    assert "leave on Jan. 1, 2099, 9 a.m. from" in client.get(url("batch_do", batch.pk, "start")).text
+    client.post(url("batch_do", batch.pk, "start"))
+    drain_all()
+    waiting = client.get(url("batch_change", batch.pk)).text
+    assert "It waits for its time" in waiting
+    assert "sent on Jan. 1, 2099, 9 a.m." in waiting
+    Batch.objects.update(send_at=clock.now() - timedelta(minutes=1))
+    assert "It waits for its time" not in client.get(url("batch_change", batch.pk)).text
+
+
+def test_what_staff_closed_is_not_asked_about_again(client):
+    batch = make_batch(fiction(1))
+    batch.messages.update(state=MessageState.UNKNOWN)
+    news = client.get(url("batch_numbers", batch.pk)).json()
+    assert (news["unknown"], news["unclear"]) == (1, 1)
+    client.post(url("message_do", batch.messages.get().pk, "write_off"))
+    news = client.get(url("batch_numbers", batch.pk)).json()
+    assert (news["unknown"], news["unclear"]) == (0, 1)
+    page = client.get(url("batch_change", batch.pk)).text
+    assert 'data-show="unknown" hidden' in page
+    assert "Unknown, closed ones included" in page
+
+
+def test_a_thread_tells_the_same_of_an_opt_out_as_the_text(client, twin):
+    batch = make_batch(fiction(1))
+    number = make_number(*fiction(1))
+    thread = Conversation.objects.create(account=batch.account, number=number)
+    consent.opt_out(number, source="reply")
+    drain_all()
+    sentence = "can change that by texting START; staff can lift it with a reason"
+    assert sentence in client.get(url("conversation_change", thread.pk)).text
+    assert sentence in client.get(url("message_change", batch.messages.get().pk)).text
