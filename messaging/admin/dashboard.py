@@ -56,7 +56,7 @@ def matters(user: User | AnonymousUser) -> list[Matter]:
     # Each is said for one|for several.
     found: list[tuple[bool, QuerySet[Any], str, str, str]] = [
         (may("accounts.view_provideraccount"), ProviderAccount.objects.filter(is_active=True, circuit_open=True),
-         "account is closed by an error: nothing is sent through it|accounts are closed by errors: nothing is sent through them",
+         "account is stopped by an error: nothing is sent through it|accounts are stopped by errors: nothing is sent through them",
          _list("accounts_provideraccount", "?circuit_open__exact=1"), "bad"),
         (may("messaging.view_message"), Message.objects.visible_to(user).filter(state=MessageState.UNKNOWN),
          "text is unknown: decide what becomes of it|texts are unknown: decide what becomes of them",

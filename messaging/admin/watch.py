@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
+from django.utils import timezone
 
 from messaging.admin.words import WATERFALL, sentence
 from messaging.composing import previewing
@@ -112,6 +113,7 @@ def numbers(batch: Batch) -> dict[str, Any]:
         "state": batch.state,
         "state_title": BatchState(batch.state).label,
         "problem": batch.problem,
+        "stopped": stopped(batch) if waiting or batch.state == BatchState.EXPANDING else "",
         "total": total,
         "waiting": waiting,
         "left": total - waiting - states[MessageState.SKIPPED],
@@ -141,6 +143,21 @@ def reasons(batch: Batch) -> list[tuple[str, int]]:
             why = text or code or (Reason(reason).label if reason else "The provider gave no reason")
             found[why] = found.get(why, 0) + n
     return sorted(found.items(), key=lambda each: -each[1])[:MOST_REASONS]
+
+
+def stopped(batch: Batch) -> str:
+    """Why nothing leaves although the batch runs, and what happens next; nothing when texts leave."""
+    account = batch.account
+    if batch.state not in AT_WORK:
+        return ""
+    if not account.is_active:
+        return f"{account} is switched off. Nothing leaves until an administrator switches it on again."
+    if account.circuit_open:
+        why = account.circuit_reason.rstrip(".") or "the provider does not answer as it should"
+        return f"Nothing leaves at the moment: {why}. {account} is asked again every half minute; then it goes on by itself."
+    if account.paused_until and account.paused_until > clock.now():
+        return f"The provider asked for a break until {timezone.localtime(account.paused_until):%H:%M:%S}; then it goes on by itself."
+    return ""
 
 
 def pace(batch: Batch, left: int, waiting: int) -> str:

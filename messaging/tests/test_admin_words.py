@@ -13,6 +13,7 @@ from messaging.models import Batch, Conversation, Sender
 from messaging.statuses import MessageState
 from messaging.tasks import drain_all
 from smsportal import clock
+from smsportal.accounts.models import ProviderAccount
 from smsportal.tests.world import fiction, make_account, make_batch, make_contact, make_list, make_number, make_user
 
 pytestmark = pytest.mark.django_db
@@ -91,3 +92,31 @@ def test_a_thread_tells_the_same_of_an_opt_out_as_the_text(client, twin):
     sentence = "can change that by texting START; staff can lift it with a reason"
     assert sentence in client.get(url("conversation_change", thread.pk)).text
     assert sentence in client.get(url("message_change", batch.messages.get().pk)).text
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [
+        ({"is_active": False}, "is switched off. Nothing leaves until an administrator switches it on again."),
+        ({"circuit_open": True, "circuit_reason": "Wrong keys."}, "Nothing leaves at the moment: Wrong keys. Ocelot"),
+        ({"paused_until": clock.after(60)}, "The provider asked for a break until "),
+        ({}, ""),
+    ],
+)
+def test_a_running_batch_says_why_nothing_leaves(client, stop, said):
+    batch = make_batch(fiction(2))
+    ProviderAccount.objects.update(**stop)
+    news = client.get(url("batch_numbers", batch.pk)).json()
+    assert said in news["stopped"]
+    assert bool(news["stopped"]) == bool(said)
+    assert news["stopped"] in client.get(url("batch_change", batch.pk)).text
+    client.post(url("batch_do", batch.pk, "pause"))
+    assert client.get(url("batch_numbers", batch.pk)).json()["stopped"] == ""
+
+
+def test_a_refusal_says_each_sentence_once(client, write):
+    write("")
+    batch = Batch.objects.get()
+    batch.lists.get().contacts.all().delete()
+    said = client.post(url("batch_do", batch.pk, "submit"), follow=True).text
+    assert said.count("have no contacts.") == 1

@@ -228,9 +228,9 @@ class ProviderAccountAdmin(PortalAdmin):
     def kind(self, account: ProviderAccount) -> str:
         return "Off" if not account.is_active else "Sandbox" if account.is_sandbox else "Real"
 
-    @display(description="Circuit", label={"Open: nothing is sent": "danger", "Closed": "success"})
+    @display(description="Sending", label={"Stopped by an error": "danger", "Runs": "success"})
     def circuit(self, account: ProviderAccount) -> str:
-        return "Open: nothing is sent" if account.circuit_open else "Closed"
+        return "Stopped by an error" if account.circuit_open else "Runs"
 
     @display(description="Credentials")
     def credentials(self, account: ProviderAccount) -> str:
@@ -240,10 +240,10 @@ class ProviderAccountAdmin(PortalAdmin):
     def facts(self, request: HttpRequest, row: ProviderAccount) -> list[Fact]:
         found = [
             Fact("Texts", self.kind(row), "warn" if row.is_sandbox else "good" if row.is_active else "bad"),
-            Fact("Circuit", self.circuit(row), "bad" if row.circuit_open else "good"),
+            Fact("Sending", self.circuit(row), "bad" if row.circuit_open else "good"),
         ]
         if row.circuit_open:
-            found.append(Fact("Why it is open", row.circuit_reason or "not said"))
+            found.append(Fact("Why it stopped", row.circuit_reason or "not said"))
         if row.paused_until:
             found.append(Fact("Waits until", row.paused_until))
         return [*found, Fact("Credentials", self.credentials(row))]
@@ -257,12 +257,12 @@ class ProviderAccountAdmin(PortalAdmin):
         return f"{account} answers, and takes these credentials."
 
     @deed(
-        "Close the circuit",
+        "Send through it again",
         permission="accounts.change_provideraccount",
         tone="danger",
         question=lambda account: [
-            f"It was opened because: {account.circuit_reason or 'not said'}",
-            "Close it when the cause is mended: sending through this account starts again at once.",
+            f"It was stopped because: {account.circuit_reason or 'not said'}",
+            "The portal asks it every half minute and goes on by itself. Do this only when the cause is mended: texts leave at once.",
         ],
         when=lambda account: account.circuit_open,
     )
@@ -270,4 +270,4 @@ class ProviderAccountAdmin(PortalAdmin):
         ProviderAccount.objects.filter(pk=account.pk).update(
             circuit_open=False, circuit_reason="", bad_answers=0, paused_until=None
         )
-        return "The circuit is closed; texts leave again."
+        return "Texts leave again."

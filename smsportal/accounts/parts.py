@@ -101,6 +101,8 @@ def tell(request: HttpRequest, problem: Problem) -> None:
     messages.error(request, problem.detail)
     for field, sentences in problem.errors.items():
         for sentence in sentences:
+            if sentence in problem.detail:
+                continue  # said once is enough
             messages.error(request, f"{field.replace('_', ' ')}: {sentence}")
 
 
