@@ -10,7 +10,7 @@ from typing import TypedDict
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from smsportal.phones import BadNumber, to_e164
+from smsportal.phones import BadNumber, to_textable
 from smsportal.providers.base import RemoteField
 from smsportal.text import clean
 
@@ -96,12 +96,9 @@ def _check_phone(field: RemoteField, value: str) -> tuple[CellError | None, str]
     if not value and not field.required:
         return None, ""
     try:
-        e164 = to_e164(value)
+        return None, to_textable(value)
     except BadNumber as bad:
         return CellError(field.name, bad.code, bad.message, value), ""
-    if e164.startswith("+1900"):  # every call and text to area code 900 costs a premium
-        return CellError(field.name, "premium", "Premium-rate numbers are not texted; use the person's own.", value), ""
-    return None, e164
 
 
 def _check_text(field: RemoteField, value: str, raw: object) -> CellError | None:

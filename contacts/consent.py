@@ -113,8 +113,13 @@ def opt_in(
     return event
 
 
-def lift(number: PhoneNumber | str, *, actor: User | None, reason: str) -> ConsentEvent:
-    """Staff remove an opt-out, a staff block included. Raises Wrong without a reason, Conflict when there is none."""
+def lift(
+    number: PhoneNumber | str, *, actor: User | None, reason: str, source: str = ConsentSource.STAFF
+) -> ConsentEvent:
+    """Somebody who may removes an opt-out, a staff block included; `source` says whether a program was used for it.
+
+    Raises Wrong without a reason, Conflict when there is no opt-out.
+    """
     if not reason.strip():
         raise Wrong("Say why the opt-out is removed.", errors={"reason": ["Say why the opt-out is removed."]})
     with transaction.atomic():
@@ -126,7 +131,7 @@ def lift(number: PhoneNumber | str, *, actor: User | None, reason: str) -> Conse
         event = _record(
             row,
             ConsentKind.IN,
-            source=ConsentSource.STAFF,
+            source=source,
             at=at,
             actor=actor,
             reason=reason,

@@ -9,7 +9,7 @@ import django_filters
 from django import forms
 from django.db.models import Q, QuerySet
 
-from contacts.models import ContactList, ImportRow, PhoneNumber, RowState
+from contacts.models import ContactList, ImportRow, PhoneNumber, RowState, Segment
 from smsportal import phones
 from smsportal.mirror.models import SyncState
 
@@ -66,6 +66,17 @@ class ContactFilter(django_filters.FilterSet):
             named = Q(first_name__icontains=word) | Q(last_name__icontains=word) | Q(email__icontains=word)
             contacts = contacts.filter(named | found)
         return contacts
+
+
+class SegmentFilter(django_filters.FilterSet):
+    """`search` looks into names; `contact_list` is the id of a list."""
+
+    search = django_filters.CharFilter(field_name="name", lookup_expr="icontains")
+    contact_list = django_filters.UUIDFilter(field_name="contact_list__uuid")
+
+    class Meta:
+        model = Segment
+        fields: list[str] = []
 
 
 class ImportRowFilter(django_filters.FilterSet):

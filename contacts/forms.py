@@ -1,4 +1,4 @@
-"""Forms of lists, contacts, imports and opt-outs, as staff fill them in."""
+"""Forms of lists, segments, contacts, imports and opt-outs, as staff fill them in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.conf import settings
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from contacts.checking import check_fields
-from contacts.models import ContactList, SchemaField
+from contacts.models import ContactList, SchemaField, SegmentMatch
 from smsportal import phones
 from smsportal.accounts.parts import DeedForm
 from smsportal.problems import Problem
@@ -94,6 +94,13 @@ class FieldsForm(forms.Form):
         for field, sentences in errors.items():
             for sentence in sentences:
                 self.add_error(field if field in self.fields else None, sentence)
+
+
+class SegmentForm(forms.Form):
+    """A segment's name and how many of its conditions a contact must meet; the conditions are rows of the page."""
+
+    name = forms.CharField(max_length=120, help_text="For example “Biology majors”.")
+    match = forms.ChoiceField(label="A contact must meet", choices=SegmentMatch.choices, initial=SegmentMatch.ALL)
 
 
 class UploadForm(forms.Form):

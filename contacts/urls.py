@@ -1,4 +1,4 @@
-"""The addresses of lists, contacts, imports, sync runs and consent below /api/v1/."""
+"""The addresses of lists, segments, contacts, imports, sync runs and consent below /api/v1/."""
 
 from django.urls import path
 
@@ -12,6 +12,7 @@ from contacts.views import (
     ListImports,
     ListSync,
     OptOuts,
+    Segments,
     SyncRuns,
 )
 
@@ -31,6 +32,13 @@ urlpatterns = [
     path("imports/<uuid:id>/apply/", Imports.as_view({"post": "apply"})),
     path("imports/<uuid:id>/undo/", Imports.as_view({"post": "undo"})),
     path("imports/<uuid:id>/refused.csv", Imports.as_view({"get": "refused"})),
+    path("segments/", Segments.as_view({"get": "list", "post": "create"})),
+    path("segments/count/", Segments.as_view({"post": "count"})),
+    path(
+        "segments/<uuid:id>/",
+        Segments.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+    ),
+    path("segments/<uuid:id>/count/", Segments.as_view({"get": "count_saved"})),
     path("sync-runs/<uuid:id>/", SyncRuns.as_view({"get": "retrieve"})),
     path("sync-runs/<uuid:id>/apply/", SyncRuns.as_view({"post": "apply"})),
     path("opt-outs/", OptOuts.as_view({"get": "list", "post": "create"})),

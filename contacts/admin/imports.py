@@ -19,6 +19,7 @@ from smsportal import doorbell
 from smsportal.accounts.pages import Page, PortalAdmin
 from smsportal.accounts.parts import Fact, Link, OwnRowsFilter, deed, who
 from smsportal.providers.base import RemoteField
+from smsportal.text import plural
 
 PER_PAGE = 50
 SAMPLES = 20
@@ -176,8 +177,9 @@ class RefusedPage(Page):
 def _what_applying_does(upload: Import) -> list[str]:
     left = upload.refused + upload.duplicates
     return [
-        f"{upload.new:,} contacts are added to {upload.contact_list} and {upload.changed:,} are changed.",
-        f"{left:,} rows are left out (refused or repeated)." if left else "No row is left out.",
+        f"{plural(upload.new, 'contact is', 'contacts are')} added to {upload.contact_list} and "
+        f"{plural(upload.changed, 'is', 'are')} changed.",
+        f"{plural(left, 'row is', 'rows are')} left out (refused or repeated)." if left else "No row is left out.",
         "You can undo the import afterwards.",
     ]
 
@@ -258,7 +260,8 @@ class ImportAdmin(PortalAdmin):
         permission=MAY,
         tone="danger",
         question=lambda row: [
-            f"The {row.new:,} contacts it added are removed, the {row.changed:,} it changed get their old values back.",
+            f"{plural(row.new, 'contact it added is', 'contacts it added are')} removed, "
+            f"{plural(row.changed, 'contact it changed gets its', 'contacts it changed get their')} old values back.",
             "A contact somebody changed since then keeps that change.",
         ],
         when=lambda row: row.state == ImportState.APPLIED,

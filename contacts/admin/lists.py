@@ -20,6 +20,7 @@ from contacts.models import Contact, ContactList, SchemaField
 from smsportal.accounts.parts import Fact, Link, OwnRowsFilter, deed, who
 from smsportal.mirror.admin import MirroredAdmin
 from smsportal.providers.base import RemoteField
+from smsportal.text import plural
 
 
 class SchemaFieldInline(TabularInline):
@@ -86,6 +87,10 @@ class ContactListAdmin(MirroredAdmin):
         found = [Link("Contacts", reverse("admin:contacts_contact_changelist") + f"?contact_list__id__exact={row.pk}")]
         if may("contacts.import_contactlist"):
             found.insert(0, Link("Import a file", self.url("upload", row.pk), "primary"))
+        if may("contacts.view_segment"):
+            found.append(
+                Link("Segments", reverse("admin:contacts_segment_changelist") + f"?contact_list__id__exact={row.pk}")
+            )
         if may("contacts.change_contact"):
             found.append(Link("Add a contact", self.url("add_contact", row.pk)))
         if may("messaging.add_batch"):
@@ -126,7 +131,7 @@ class ContactListAdmin(MirroredAdmin):
         permission="contacts.delete_contactlist",
         tone="danger",
         question=lambda row: [
-            f"The list and its {row.people or 0:,} contacts are removed, here and at the provider.",
+            f"The list and its {plural(row.people or 0, 'contact', 'contacts')} are removed, here and at the provider.",
             "The messages written to them and what was said about consent stay.",
             "This cannot be undone.",
         ],

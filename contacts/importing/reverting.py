@@ -7,6 +7,7 @@ from contacts.checking import CellError
 from contacts.keeping import merging
 from contacts.models import Contact, Import, ImportRow, RowState
 from smsportal.sql import update_each
+from smsportal.text import plural
 
 SINCE = CellError("", "changed_since", "This contact was changed after the import, so it stays as it is.")
 
@@ -34,9 +35,8 @@ def revert(upload: Import) -> int:
 
 def left_alone(kept: int) -> str:
     """How many contacts were left alone, for people."""
-    if kept == 1:
-        return "1 contact was changed after this import and stays as it is."
-    return f"{kept:,} contacts were changed after this import and stay as they are."
+    was = plural(kept, "contact was", "contacts were")
+    return f"{was} changed after this import and {'stays as it is' if kept == 1 else 'stay as they are'}."
 
 
 def _is_ours(row: ImportRow, held: merging.Held) -> bool:

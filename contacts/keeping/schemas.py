@@ -11,7 +11,7 @@ from contacts.models import DEFAULT_FIELDS, Contact, ContactList, FieldType, Sch
 from smsportal.accounts.models import ProviderAccount
 from smsportal.problems import Conflict, Wrong
 from smsportal.providers.base import RemoteField
-from smsportal.text import clean, clean_json
+from smsportal.text import clean, clean_json, plural
 
 MAX_NAME = 200
 MAX_TAG = 50  # Contact List API, request body: "items <= 50 characters"
@@ -122,7 +122,9 @@ def store_fields(contact_list: ContactList, fields: Sequence[RemoteField]) -> No
     for gone in contact_list.own_fields.exclude(name__in=wanted):
         filled = Contact.objects.filter(contact_list=contact_list, extra__has_key=gone.name, removed_at=None).count()
         if filled:
-            raise Conflict(f"{filled} contacts have “{gone}” filled in; clear it there before you remove the field.")
+            raise Conflict(
+                f"{plural(filled, 'contact has', 'contacts have')} “{gone}” filled in; clear it there before you remove the field."
+            )
         gone.delete()
     for position, field in enumerate(fields):
         SchemaField.objects.update_or_create(

@@ -6,6 +6,7 @@ Next: contacts/sync/__init__.py
 from contacts.models.imports import Import, ImportRow, ImportState, RowState
 from contacts.models.lists import DEFAULT_FIELDS, Contact, ContactList, FieldType, SchemaField, Tag
 from contacts.models.numbers import ConsentEvent, ConsentKind, ConsentSource, PhoneNumber
+from contacts.models.segments import Segment, SegmentMatch
 from contacts.models.syncs import SyncRun, SyncRunState
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "PhoneNumber",
     "RowState",
     "SchemaField",
+    "Segment",
+    "SegmentMatch",
     "SyncRun",
     "SyncRunState",
     "Tag",

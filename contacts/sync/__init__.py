@@ -28,7 +28,7 @@ from smsportal.mirror.engine import Incomplete
 from smsportal.mirror.models import SyncState
 from smsportal.problems import Conflict
 from smsportal.providers.errors import Garbled, Missing, ProviderError, Refused, Sent, Throttled, Uncertain, Unreachable
-from smsportal.text import clean, clean_json
+from smsportal.text import clean, clean_json, plural
 
 __all__ = ["BUSY", "carry_out", "confirm", "next_run", "plan"]
 
@@ -189,7 +189,11 @@ def _finish(carrier: Carrier) -> None:
     sums = carrier.sums()
     in_step = sums["in_step"] == sums["contacts"] and not carrier.unusable
     state = SyncState.IN_STEP if in_step else SyncState.DRIFTED
-    problem = f"{sums['rejected']} contacts were not taken by the provider." if sums["rejected"] else ""
+    problem = (
+        f"{plural(sums['rejected'], 'contact was', 'contacts were')} not taken by the provider."
+        if sums["rejected"]
+        else ""
+    )
     carrier.set_down(report=carrier.report(sums), finished_at=clock.now())
     _end(carrier, SyncRunState.FINISHED, state, problem)
 

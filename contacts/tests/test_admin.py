@@ -89,7 +89,7 @@ def test_a_long_tag_is_refused_at_its_field(client, staff):
 def test_removing_a_list_is_asked_first_and_then_done(client):
     contact_list = make_list()
     make_contact(contact_list)
-    assert "its 1 contacts are removed" in client.get(url("contactlist_do", contact_list.pk, "remove")).text
+    assert "its 1 contact are removed" in client.get(url("contactlist_do", contact_list.pk, "remove")).text
     assert ContactList.objects.exists()
     client.post(url("contactlist_do", contact_list.pk, "remove"))
     assert not ContactList.objects.exists()
@@ -149,7 +149,7 @@ def test_another_mapping_is_checked_again(client, checked):
 
 def test_the_good_rows_are_applied_and_undone(client, checked):
     question = client.get(url("import_do", checked.pk, "apply_good")).text
-    assert "1 contacts are added to Fall freshmen" in question
+    assert "1 contact is added to Fall freshmen" in question
     assert not Contact.objects.exists()
     working = client.post(url("import_do", checked.pk, "apply_good"), follow=True).text
     assert '<meta http-equiv="refresh"' in working

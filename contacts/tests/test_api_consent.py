@@ -57,6 +57,14 @@ def test_a_persons_opt_out_is_of_staff_not_of_a_program():
     assert ConsentEvent.objects.get().actor.username == "sam"
 
 
+def test_who_lifted_it_says_whether_a_program_was_used(client):
+    first, second = (client.post(URL, {"phone_number": f"312-555-010{n}"}).json()["id"] for n in (0, 1))
+    client.delete(f"{URL}{first}/", {"reason": "Asked"})
+    person("List manager", username="lou").delete(f"{URL}{second}/", {"reason": "Asked"})
+    lifted = ConsentEvent.objects.filter(kind="in").order_by("id")
+    assert [(event.source, event.actor.username) for event in lifted] == [("api", "sam"), ("staff", "lou")]
+
+
 def test_a_wrong_number_is_refused(client):
     answer = client.post(URL, {"phone_number": "12"})
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["phone_number"])

@@ -1,8 +1,9 @@
-"""The API calls of lists, contacts, imports, sync runs and consent: thin faces over the verbs of this app."""
+"""The API calls of lists, segments, contacts, imports, sync runs and consent: thin faces over the verbs of this app."""
 
 from contacts.views.consent import ConsentEvents, OptOuts
 from contacts.views.imports import ImportRows, Imports, ListImports
 from contacts.views.lists import ContactLists, Contacts, ListContacts
+from contacts.views.segments import Segments
 from contacts.views.syncs import ListSync, SyncRuns
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "ListImports",
     "ListSync",
     "OptOuts",
+    "Segments",
     "SyncRuns",
 ]

@@ -41,10 +41,9 @@ class OptOuts(View):
             e164 = phones.to_e164(given["phone_number"])
         except phones.BadNumber as bad:
             raise Wrong(bad.message, errors={"phone_number": [bad.message]}) from bad
-        program = isinstance(request.auth, ApiToken)
         consent.opt_out(
             e164,
-            source=ConsentSource.API if program else ConsentSource.STAFF,
+            source=_source(request),
             actor=self.actor,
             reason=given["reason"],
             staff_block=given["staff_block"],
@@ -54,7 +53,7 @@ class OptOuts(View):
     def destroy(self, request: Request, **_: Any) -> Response:
         """Remove an opt-out, because the person wants texts again; say why."""
         reason = self.given()["reason"]
-        consent.lift(self.get_object(), actor=self.actor, reason=reason)
+        consent.lift(self.get_object(), actor=self.actor, reason=reason, source=_source(request))
         return Response(status=204)
 
 
@@ -68,6 +67,11 @@ class ConsentEvents(View):
 
     def rows(self) -> Any:
         return ConsentEvent.objects.select_related("number", "actor")
+
+
+def _source(request: Request) -> str:
+    """A token is a program's, a session a person's."""
+    return ConsentSource.API if isinstance(request.auth, ApiToken) else ConsentSource.STAFF
 
 
 def _with_latest(numbers: QuerySet[PhoneNumber]) -> QuerySet[Any]:

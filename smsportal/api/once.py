@@ -53,7 +53,8 @@ def answer_once(request: Request, act: Callable[[], Response], *, in_transaction
 
     The answer is stored in the transaction of its effect, so either both exist or neither. Only answers below 400 are
     stored: a refusal had no effect and may be tried again with the same key. `in_transaction=False` is for acts that
-    call a provider, which must hold no transaction meanwhile.
+    call a provider, which must hold no transaction meanwhile, and for those that write in many short ones: when the
+    process is killed within them, what they wrote stands, and the same key asks anew.
 
     Raises:
         Wrong: the key is no key. OtherBody: it belongs to another request. Conflict: the first call still runs.

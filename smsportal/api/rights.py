@@ -15,8 +15,8 @@ from smsportal.accounts.models import ApiToken
 # What a token can be limited to. `all` is everything its user may do.
 SCOPES: Final[dict[str, str]] = {
     "all": "Everything the user may do",
-    "lists:read": "Read contact lists, contacts, imports and sync runs",
-    "lists:write": "Change contact lists and contacts, import files, sync lists",
+    "lists:read": "Read contact lists, segments, contacts, imports and sync runs",
+    "lists:write": "Change contact lists, segments and contacts, import files, sync lists",
     "sends:read": "Read templates, senders, batches, messages and conversations",
     "sends:create": "Write templates, make, submit, start and control batches, send single texts, reply",
     "sends:approve": "Approve or reject batches of others",
@@ -33,17 +33,20 @@ SCOPES: Final[dict[str, str]] = {
 class Call:
     """What one action needs, takes and gives; permission, handling and OpenAPI description all follow from it.
 
-    `permission` is a model permission ("" = any signed-in person), `scope` what a token needs besides. `takes` is the
-    body, `gives` the answer (None: the view's own serializer). An action that `asks_provider` runs in no transaction;
-    a `file` is given as it is, whatever type the caller accepts.
+    `permission` is a model permission ("" = any signed-in person) or, where it depends on the body which one it takes,
+    those of which one lets a person in; `scope` is what a token needs besides. `takes` is the
+    body, `gives` the answer (None: the view's own serializer). An action that `asks_provider` runs in no transaction,
+    nor one that is `paged`: it writes so much that it does so in many short ones of its own. A `file` is given as it
+    is, whatever type the caller accepts.
     """
 
-    permission: str
+    permission: str | tuple[str, ...]
     scope: str
     takes: type[serializers.BaseSerializer[Any]] | None = None
     gives: type[serializers.BaseSerializer[Any]] | None = None
     status: int = 200
     asks_provider: bool = False
+    paged: bool = False
     file: bool = False
 
 
@@ -62,10 +65,16 @@ class MayDoThis(BasePermission):
         call = calls.get(action)
         if call is None:
             return False
-        if isinstance(request.auth, ApiToken) and not request.auth.allows(call.scope):
-            self.message = f"This token lacks the scope {call.scope}."
-            return False
-        if call.permission and not request.user.has_perm(call.permission):
-            self.message = f"Your account lacks the permission {call.permission}."
-            return False
-        return True
+        if lacks := lacking(request, call.permission, call.scope):
+            self.message = lacks
+        return not lacks
+
+
+def lacking(request: Request, permission: str | tuple[str, ...], scope: str) -> str:
+    """What the caller lacks to do something, as a sentence; "" when nothing."""
+    if isinstance(request.auth, ApiToken) and not request.auth.allows(scope):
+        return f"This token lacks the scope {scope}."
+    any_of = (permission,) if isinstance(permission, str) else permission
+    if permission and not any(request.user.has_perm(each) for each in any_of):
+        return f"Your account lacks the permission {' or '.join(any_of)}."
+    return ""

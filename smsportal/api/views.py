@@ -11,6 +11,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db.models import Model
 from django.shortcuts import get_object_or_404
 from django.utils.cache import patch_cache_control
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -18,7 +19,8 @@ from rest_framework.viewsets import GenericViewSet
 from smsportal.accounts.models import User
 from smsportal.api.bodies import StrictSerializer
 from smsportal.api.once import answer_once
-from smsportal.api.rights import Call
+from smsportal.api.queries import PAGING, filters_of, refuse_unknown
+from smsportal.api.rights import Call, lacking
 from smsportal.problems import Changed
 
 _VERSION: Final = re.compile(r'(?:W/)?"(\d{1,9})"\Z')
@@ -57,13 +59,13 @@ class View(GenericViewSet[Any]):
         if int(request.META.get("CONTENT_LENGTH") or 0) > settings.IMPORT_MAX_BYTES + _BESIDE_THE_FILE:
             raise RequestDataTooBig
         if request.method == "POST" and (act := getattr(self, "post", None)):
-            if self.call.takes is None and request.data:
-                self.given()  # refuses every member: none of them would have an effect
+            if self.call.takes is None and (request.data or not isinstance(request.data, Mapping)):
+                self.given()  # refuses an array, and every member: none of them would have an effect
+
+            alone = self.call.asks_provider or self.call.paged
 
             def post(*_: Any, **__: Any) -> Response:
-                return answer_once(
-                    request, lambda: act(request, *args, **kwargs), in_transaction=not self.call.asks_provider
-                )
+                return answer_once(request, lambda: act(request, *args, **kwargs), in_transaction=not alone)
 
             self.post = post
 
@@ -96,6 +98,11 @@ class View(GenericViewSet[Any]):
         """What `calls` says of this action."""
         return self.calls[self.action]
 
+    def need(self, permission: str, scope: str) -> None:
+        """Raise PermissionDenied when the caller lacks what this body asks for, beyond what the call takes."""
+        if lacks := lacking(self.request, permission, scope):
+            raise PermissionDenied(lacks)
+
     def given(self) -> dict[str, Any]:
         """The body, checked by what the call takes. Raises ValidationError."""
         takes = self.call.takes or StrictSerializer
@@ -119,6 +126,7 @@ class View(GenericViewSet[Any]):
     # --- the two actions nearly every view has -----------------------------------------------------------------------
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One page."""
+        refuse_unknown(request, [*filters_of(self), *PAGING])
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         return self.get_paginated_response(self.serialized(page, many=True))
 
