@@ -6,9 +6,12 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smsportal.settings")
 
+from celery.signals import worker_init
+
+from smsportal import collector
 from smsportal.doorbell import TASK, celery_app, ring_now
 
-DRAIN_S = 40  # below the soft time limit of 60 s, with a chunk's own deadline in between
+DRAIN_S = 40  # below the soft time limit, with a request's own deadline in between
 SWEEP_S = 10
 
 app = celery_app()
@@ -25,6 +28,11 @@ def drain(lane: str) -> None:
         return
     if tasks.drain(lane, DRAIN_S):
         ring_now(lane)
+
+
+@worker_init.connect
+def _begin(**_: object) -> None:
+    collector.spare()
 
 
 @app.on_after_finalize.connect

@@ -62,6 +62,22 @@ def settings_make_sense(app_configs: Sequence[AppConfig] | None, **_: Any) -> li
                 id="smsportal.E005",
             )
         )
+    found += [
+        Error(
+            f"HOLIDAYS names {place!r}.",
+            hint="Set HOLIDAYS to countries or their states, like US or US-IL.",
+            id="smsportal.E009",
+        )
+        for place in settings.HOLIDAYS
+        if not _is_place(place)
+    ]
+    found += [
+        Error(
+            f"{name} is {number}, so nothing would ever be sent.", hint=f"Set {name} to 1 or more.", id="smsportal.E010"
+        )
+        for name in ("SEND_THREADS", "SEND_WINDOW")
+        if (number := getattr(settings, name)) < 1
+    ]
     if settings.DOORBELL == "celery" and settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         found.append(
             checks.Warning(
@@ -71,6 +87,15 @@ def settings_make_sense(app_configs: Sequence[AppConfig] | None, **_: Any) -> li
             )
         )
     return found + _about_public_url()
+
+
+def _is_place(place: str) -> bool:
+    """Whether the library of public holidays knows a country, or a country and a part of it."""
+    from holidays import list_supported_countries  # a tenth of a second, for those who set HOLIDAYS
+
+    country, dash, part = place.upper().strip().partition("-")
+    parts = list_supported_countries().get(country)
+    return parts is not None and (not dash or part in parts)
 
 
 def _about_public_url() -> list[CheckMessage]:

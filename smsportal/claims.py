@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, models, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from smsportal import clock
 
@@ -48,8 +48,8 @@ def claim(waiting: QuerySet[Any], lease_s: float, **changes: Any) -> Claim | Non
     """Take the first row of `waiting`, or None when there is none to take.
 
     `waiting` must hold only rows that may be taken now (state and `free()`), in the order they should be taken.
-    `changes` are further columns to set. On PostgreSQL rows another worker is taking are skipped; SQLite's
-    immediate transactions let one claimer in at a time.
+    `changes` are further columns to set. On PostgreSQL a row another worker is taking is skipped; SQLite's immediate
+    transactions let one claimer in at a time.
     """
     # A look before the leap: idle workers that poll must not queue for SQLite's one write lock.
     if not waiting.exists():
@@ -62,10 +62,18 @@ def claim(waiting: QuerySet[Any], lease_s: float, **changes: Any) -> Claim | Non
         if found is None:
             return None
         pk, fence = found
-        taken = waiting.model._default_manager.filter(pk=pk, fence=fence).update(
-            owner=me(), fence=F("fence") + 1, lease_until=clock.after(lease_s), **changes
+        # Locked, or alone with the write lock: nobody can have come in between.
+        waiting.model._default_manager.filter(pk=pk).update(
+            owner=me(), fence=fence + 1, lease_until=clock.after(lease_s), **changes
         )
-    return Claim(pk, fence + 1) if taken == 1 else None
+    return Claim(pk, fence + 1)
+
+
+def still_held(rows: QuerySet[Any], held: Iterable[Claim]) -> set[int]:
+    """The keys of those of `held` that are among `rows` and nobody has taken over; locked until the transaction ends."""
+    fences = {each.pk: each.fence for each in held}
+    found = rows.filter(pk__in=fences).select_for_update(of=("self",)).order_by("pk").values_list("pk", "fence")
+    return {pk for pk, fence in found if fence == fences[pk]}
 
 
 def lock_shared(model: type[models.Model], ids: Iterable[int]) -> None:
@@ -74,10 +82,23 @@ def lock_shared(model: type[models.Model], ids: Iterable[int]) -> None:
     On PostgreSQL the rows are locked FOR SHARE in id order, so that two lockers cannot wait for each other, and the
     next statement reads what is committed by then. SQLite's immediate transactions need nothing.
     """
+    _lock(model, ids, "FOR SHARE")
+
+
+def lock_in_turn(model: type[models.Model], ids: Iterable[int]) -> None:
+    """As `lock_shared`, one holder at a time, in the order in which they asked.
+
+    For what is locked again and again: PostgreSQL lets a sharer join those who hold a row, past a writer who waits for
+    it, so that sharers who overlap keep a writer waiting for ever. Nobody overtakes here.
+    """
+    _lock(model, ids, "FOR NO KEY UPDATE")
+
+
+def _lock(model: type[models.Model], ids: Iterable[int], how: str) -> None:
     if connection.vendor == "postgresql":
         table = connection.ops.quote_name(model._meta.db_table)
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT id FROM {table} WHERE id = ANY(%s) ORDER BY id FOR SHARE", [list(ids)])  # noqa: S608
+            cursor.execute(f"SELECT id FROM {table} WHERE id = ANY(%s) ORDER BY id {how}", [list(ids)])  # noqa: S608
 
 
 def let_go(model: type[models.Model], held: Claim, **changes: Any) -> bool:

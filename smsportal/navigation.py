@@ -17,6 +17,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         "Lists and contacts",
         (
             ("Contact lists", "contacts", "contacts", "contactlist"),
+            ("Segments", "filter_alt", "contacts", "segment"),
             ("Contacts", "person", "contacts", "contact"),
             ("Imports", "upload_file", "contacts", "import"),
             ("Syncs", "sync_alt", "contacts", "syncrun"),
@@ -27,6 +28,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         (
             ("Batches", "send", "messaging", "batch"),
             ("Messages", "sms", "messaging", "message"),
+            ("Alerts", "notifications", "messaging", "alert"),
             ("Templates", "description", "messaging", "template"),
         ),
     ),
@@ -52,6 +54,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("Senders", "dialpad", "messaging", "sender"),
             ("Provider accounts", "key", "accounts", "provideraccount"),
             ("API tokens", "token", "accounts", "apitoken"),
+            ("Holidays", "event_busy", "messaging", "holiday"),
             ("Units", "domain", "accounts", "unit"),
             ("People", "group", "accounts", "user"),
             ("Roles", "badge", "auth", "group"),

@@ -29,6 +29,7 @@ MESSAGES = {
     "and save the file again.",
     "not_a_number": "This is not a phone number; write ten digits, like 312-555-0123.",
     "invalid": "No such phone number exists; check its digits and the area code.",
+    "premium": "Premium-rate numbers are not texted; use the person's own.",
     "region": "Numbers of this country are not texted; use a number of a country the portal texts to.",
 }
 # Words that stand in cells beside numbers and mean something else than digits on a keypad.
@@ -51,6 +52,17 @@ def to_e164(text: str, region: str | None = None) -> str:
     """
     quick = _fast(text, region or settings.PHONE_REGION)
     return quick if quick is not None else _slow(text, region or settings.PHONE_REGION)
+
+
+def to_textable(text: str) -> str:
+    """As `to_e164`, for a number we are asked to text: raises BadNumber with the code `premium` where each text costs extra."""
+    e164 = to_e164(text)
+    dear = (phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST)
+    # In North America these are the numbers of area code 900, and telling so takes no parsing.
+    is_dear = e164.startswith("+1900") if e164[1] == "1" else phonenumbers.number_type(phonenumbers.parse(e164)) in dear
+    if is_dear:
+        raise BadNumber("premium", MESSAGES["premium"])
+    return e164
 
 
 def _fast(text: str, region: str) -> str | None:

@@ -48,8 +48,18 @@ TLS = env.bool("TLS", default=PUBLIC_URL.startswith("https://"))
 DOORBELL = env("DOORBELL", default="thread")  # thread | celery
 CELERY_BROKER_URL = env("CELERY_BROKER_URL", default="amqp://guest:guest@127.0.0.1:5672//")
 SEND_THREADS = env.int("SEND_THREADS", default=4)
+SEND_WINDOW = env.int("SEND_WINDOW", default=32)
+LEASE_SECONDS = env.int("LEASE_SECONDS", default=180)
+SWEEP_GRACE_SECONDS = env.int("SWEEP_GRACE_SECONDS", default=60)
 QUIET_HOURS = env("QUIET_HOURS", default="21:00-08:00")
+HOLIDAYS = env.list("HOLIDAYS", default=[])  # countries or states, as in US or US-IL; nothing is sent on their holidays
 APPROVAL_ABOVE = env.int("APPROVAL_ABOVE", default=500)
+UNDO_SECONDS = env.int("UNDO_SECONDS", default=10)
+OVERDUE_MINUTES = env.int("OVERDUE_MINUTES", default=60)
+MAX_TEXTS_PER_DAY = env.int("MAX_TEXTS_PER_DAY", default=5)
+PAUSE_AT_FAILED_PERCENT = env.int("PAUSE_AT_FAILED_PERCENT", default=30)
+PAUSE_AT_OPTED_OUT_PERCENT = env.int("PAUSE_AT_OPTED_OUT_PERCENT", default=5)
+PAUSE_AFTER = env.int("PAUSE_AFTER", default=100)
 SYNC_MAX_REMOVAL_PERCENT = env.int("SYNC_MAX_REMOVAL_PERCENT", default=20)
 PHONE_REGION = env("PHONE_REGION", default="US")
 PHONE_REGIONS = env.list("PHONE_REGIONS", default=["US", "PR", "VI", "GU", "AS", "MP"])
@@ -220,8 +230,9 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_SOFT_TIME_LIMIT = 60
-CELERY_TASK_TIME_LIMIT = 90
+# A task works for forty seconds, then finishes the requests under way (45 s) and writes them down.
+CELERY_TASK_SOFT_TIME_LIMIT = 100
+CELERY_TASK_TIME_LIMIT = 120
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "doorbell"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat-schedule")

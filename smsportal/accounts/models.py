@@ -33,6 +33,9 @@ class User(AbstractUser):
     """A person who signs in, or a program that calls the API."""
 
     units = models.ManyToManyField(Unit, blank=True, related_name="members")
+    phone = models.CharField(
+        "own phone number", max_length=16, blank=True, help_text="E.164; where test texts to oneself go."
+    )
 
     class Meta(AbstractUser.Meta):
         permissions = [("see_all_units", "Can see the rows of all units")]
@@ -103,6 +106,8 @@ class ProviderAccount(Row):
     is_active = models.BooleanField(default=True)
     # Between the portal and the provider, learned from its answers.
     max_per_call = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    # Requests of this account that may be under way at once, over all workers; smaller after bad answers. Null: all.
+    window = models.PositiveIntegerField(null=True, blank=True, editable=False)
     bad_answers = models.PositiveIntegerField(default=0, editable=False)
     paused_until = models.DateTimeField(null=True, blank=True, editable=False)
     circuit_open = models.BooleanField(default=False, editable=False)

@@ -20,7 +20,7 @@ from unfold.admin import ModelAdmin
 
 from smsportal.accounts.models import ProviderAccount, Unit
 from smsportal.accounts.parts import CappedChangeList, CappedPaginator, Deed, DeedForm, Fact, Link, tell, visible, who
-from smsportal.problems import Problem
+from smsportal.problems import Problem, Wrong
 from smsportal.providers.errors import ProviderError
 
 
@@ -219,7 +219,13 @@ class DeedPage(Page):
         form = wanted.form(request.POST, row=self.row) if wanted.form else None
         if form is not None and not form.is_valid():
             return self.ask(request, wanted, form)
-        said = getattr(self.admin, wanted.name)(request, self.row, **(form.cleaned_data if form else {}))
+        try:
+            said = getattr(self.admin, wanted.name)(request, self.row, **(form.cleaned_data if form else {}))
+        except Wrong as wrong:
+            if form is None:
+                raise
+            form.add_error(None, wrong.detail)  # beside what was filled in, which is not lost
+            return self.ask(request, wanted, form)
         if isinstance(said, HttpResponseBase):
             return said
         if said:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,9 +75,8 @@ class Secret(NamedTuple):
 
 
 # --- sending ---------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One text to one number. `reference` is our id of this attempt, echoed in receipts."""
+class Outgoing(NamedTuple):
+    """One text to one number. `reference` is our id of this attempt, echoed in receipts. A tuple, for there are many."""
 
     to: str  # E.164
     text: str
@@ -103,9 +103,8 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"  # the answer does not mention it
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What the answer to a send says of one text. `remote_id` is blank when the answer names none."""
+class Receipt(NamedTuple):
+    """What the answer to a send says of one text. `remote_id` is blank when the answer names none. There are many, too."""
 
     reference: str
     fate: Fate
@@ -229,6 +228,15 @@ class Event:
     problem: str = ""  # for UNRECOGNISED: what is not understood
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What an error code means to staff. `again`: whether the same text to the same number may arrive another time."""
+
+    title: str
+    advice: str
+    again: bool
+
+
 class Provider(ABC):
     """One provider. Instances belong to one account; they hold no state and may be used by many threads.
 
@@ -255,6 +263,19 @@ class Provider(ABC):
     @abstractmethod
     def check(self) -> None:
         """Ask something harmless to learn whether address and credentials are right; raises when they are not."""
+
+    @classmethod
+    def explain(cls, code: str, said: str = "") -> Trouble:
+        """What `code`, as it stands in a Receipt or an Event, means. `said`: what the portal noted of one such text.
+
+        Providers know their own codes; here is what holds for all: the statuses of HTTP, and none at all.
+        """
+        if re.fullmatch(r"4\d\d", code):
+            advice = f"{said or f'{cls.title} refused it.'} Correct the text or the number, then write to them anew."
+            return Trouble("Refused by the provider", advice, again=False)
+        if code:
+            return Trouble(f"Failed: {code}", f"{said} Ask {cls.title} what “{code}” means.".strip(), again=False)
+        return Trouble("No reason given", said or f"{cls.title} gave no reason. Try again later.", again=True)
 
     @classmethod
     @abstractmethod

@@ -71,8 +71,22 @@ class _Response(http.client.HTTPResponse):
 class _Connection(HTTPConnection):
     response_class = _Response
     used_at = 0.0
+    _waiting: list[bytes] | None = None  # the parts of a request that is being written
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Head and body leave together: one packet less, and half the system's work."""
+        parts: list[bytes] = []
+        self._waiting = parts
+        try:
+            super().request(*args, **kwargs)
+        finally:
+            self._waiting = None
+        self.send(b"".join(parts))
 
     def send(self, data: Any) -> None:
+        if self._waiting is not None:
+            self._waiting.append(data)
+            return
         if self.sock is None:
             self.connect()
         self.used_at = time.monotonic()

@@ -15,4 +15,14 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without the given secrets, and without anything that looks like a credential of ours."""
     for secret in sorted((each for each in secrets if len(each) >= MIN_SECRET), key=len, reverse=True):
         text = text.replace(secret, "***")
-    return _AUTHORIZATION.sub(r"\1 ***", _WEBHOOK_TOKEN.sub(r"\1***", text))
+    text = _WEBHOOK_TOKEN.sub(r"\1***", text)
+    return _AUTHORIZATION.sub(r"\1 ***", text) if _may_authorize(text) else text
+
+
+def _may_authorize(text: str) -> bool:
+    """Whether an Authorization header may be in there: asked first, for searching whatever the case takes 0.3 ms.
+
+    Outside ASCII, small letters do not tell: a long s counts as an s.
+    """
+    small = text.lower()
+    return not text.isascii() or "basic" in small or "bearer" in small

@@ -1,12 +1,15 @@
-"""Reads JSON that strangers wrote (webhook bodies, answers): guarded, cleaned, and never trusted to be well-formed."""
+"""Reads JSON that strangers wrote (webhook bodies, answers), guarded, cleaned, never trusted to be well-formed; writes ours."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import Final, NoReturn
+from contextlib import suppress
+from typing import Any, Final, NoReturn
 
-from smsportal.providers.errors import Garbled
+import orjson
+
+from smsportal.providers.errors import Garbled, Invalid
 from smsportal.text import clean_json
 
 MAX_DEPTH: Final = 32
@@ -14,6 +17,7 @@ MAX_ELEMENTS: Final = 10_000  # of one array or object
 MAX_DIGITS: Final = 18  # longer integers become text: no database column holds them
 # The member that names the keys an object repeats with different values. Such an object means two things at once.
 REPEATED: Final = "(repeated keys)"
+_ONLY_JSON: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def read(body: bytes) -> object:
@@ -23,6 +27,19 @@ def read(body: bytes) -> object:
     and names the key under "(repeated keys)". Raises Garbled with the reason when the body is not UTF-8 (a byte
     order mark is skipped), not JSON, nested deeper than 32, longer than 10,000 members in one array or object, or
     holds NaN or an infinite number.
+    """
+    with suppress(orjson.JSONDecodeError, orjson.JSONEncodeError):
+        quick = orjson.loads(body)
+        if orjson.dumps(quick, option=orjson.OPT_STRICT_INTEGER) == body:
+            _guard(quick)
+            return quick if _is_clean(body.decode()) else clean_json(quick)
+    return _read_closely(body)
+
+
+def _read_closely(body: bytes) -> object:
+    """What `read` gives, at three times its cost: for whatever JSON.stringify would not have written.
+
+    Whitespace, repeated keys, integers above 53 bits, infinite numbers, a byte order mark, and all that is wrong.
     """
     try:
         text = body.decode("utf-8-sig")
@@ -40,7 +57,22 @@ def read(body: bytes) -> object:
     except ValueError as wrong:
         raise Garbled(f"It is not JSON: {wrong}.") from None
     _guard(value)
-    return clean_json(value)
+    return value if _is_clean(text) else clean_json(value)
+
+
+def write(body: object) -> bytes:
+    """`body` as JSON in UTF-8. Raises Invalid for what JSON cannot hold.
+
+    orjson takes a fifth of the time of `json`, which decides wherever the two differ.
+    """
+    with suppress(orjson.JSONEncodeError):
+        quick = orjson.dumps(body, option=_ONLY_JSON)
+        if b"null" not in quick:  # what NaN becomes
+            return quick
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as wrong:
+        raise Invalid(f"The request cannot be written as JSON: {wrong}") from wrong
 
 
 def elements(payload: object) -> list[object]:
@@ -107,17 +139,29 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
+def _is_clean(text: str) -> bool:
+    """Whether every text in this JSON is clean as it stands: NUL and half characters can only come as escapes."""
+    return text.isascii() and "\\" not in text
+
+
 def _guard(value: object) -> None:
     """Refuse what is too deep or too wide, without recursion of our own."""
-    level: list[object] = [value]
-    for _ in range(MAX_DEPTH + 1):
-        below: list[object] = []
-        for each in level:
-            if isinstance(each, list | dict):
-                if len(each) > MAX_ELEMENTS:
-                    raise Garbled(f"It holds more than {MAX_ELEMENTS:,} elements.")
-                below.extend(each.values() if isinstance(each, dict) else each)
-        if not below:
+    level: list[Any] = [value] if isinstance(value, list | dict) else []
+    for _ in range(MAX_DEPTH):
+        _guard_width(level)
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if type(each) is dict else each)
+            if type(inner) is dict or type(inner) is list  # in half the time of isinstance
+        ]
+        if not level:
             return
-        level = below
-    raise Garbled(f"It is nested deeper than {MAX_DEPTH} levels.")
+    _guard_width(level)
+    if any(level):
+        raise Garbled(f"It is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _guard_width(level: list[Any]) -> None:
+    if max(map(len, level), default=0) > MAX_ELEMENTS:
+        raise Garbled(f"It holds more than {MAX_ELEMENTS:,} elements.")

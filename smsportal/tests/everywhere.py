@@ -59,7 +59,7 @@ class Run:
     tests: str  # pytest's -m
     needs: tuple[Service, ...] = ()
     on_postgres: bool = False
-    alone: bool = False  # these tests share one broker or one screen
+    alone: bool = False  # these tests share one broker
 
     def start(self) -> str:
         """Run it; "passed", "failed", or "skipped: …" naming what was not reachable."""
@@ -82,8 +82,8 @@ RUNS = (
     Run("PostgreSQL", BY_ITSELF, (POSTGRES,), on_postgres=True),
     Run("Brokers, SQLite", "services", (REDIS, RABBITMQ), alone=True),
     Run("Brokers, PostgreSQL", "services", (POSTGRES, REDIS, RABBITMQ), on_postgres=True, alone=True),
-    Run("Chromium, SQLite", "browser", (CHROMIUM,), alone=True),
-    Run("Chromium, PostgreSQL", "browser", (POSTGRES, CHROMIUM), on_postgres=True, alone=True),
+    Run("Chromium, SQLite", "browser", (CHROMIUM,)),
+    Run("Chromium, PostgreSQL", "browser", (POSTGRES, CHROMIUM), on_postgres=True),
 )
 
 

@@ -138,6 +138,7 @@ ANSWERS: dict[str, bytes] = {
     "/triple": answer(400, b'{"statusCode":400,"message":["from must be a string","to is wrong"],"error":"Bad"}'),
     "/cookie": answer(200, b"{}", "Set-Cookie: session=abc; Path=/"),
     "/echo-secret": answer(400, b'{"message":"key sandbox-secret and /hooks/ocelot/tok3n/a/1.x/ are wrong"}'),
+    "/two-lengths": answer(200, b"{}", "Content-Length: 5"),
     "/429": answer(429, b"{}", "Retry-After: 7"),
     "/429-soon": answer(429, b"{}", "Retry-After: 0"),
     "/503": answer(503, b"{}"),

@@ -10,9 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from contacts import consent, importing, sync
+from contacts.keeping import segments
 from contacts.models import ConsentSource
 from messaging import addresses, conversations, templating
-from messaging.models import CallState, Message, Sender, WebhookCall, WebhookItem
+from messaging.models import Alert, AlertKind, CallState, Holiday, Message, Sender, WebhookCall, WebhookItem
 from messaging.statuses import MessageState
 from messaging.tasks import drain_all
 from smsportal import clock
@@ -45,6 +46,8 @@ def full_house(twin, boss, settings):
     contact_list = batch.lists.get()
     importing.receive(contact_list, file_name="more.csv", content=CSV, actor=boss)
     sync.plan(contact_list, actor=boss)
+    conditions = [{"field": "First_Name", "test": "is_not_blank"}]
+    segments.create_segment(contact_list=contact_list, name="Named", match="all", conditions=conditions)
     drain_all()
     twin.settle()
     Sender.objects.create(account=batch.account, address="+13125550190", label="Advising")
@@ -62,6 +65,8 @@ def full_house(twin, boss, settings):
     conversations.note_reply(
         account_id=batch.account_id, number=message.number, text="Thanks", at=clock.now(), item=item
     )
+    Holiday.objects.create(day="2026-12-24", name="Days between the years")
+    Alert.objects.create(unit=batch.unit, batch=batch, kind=AlertKind.FAILURES, text="Half of them failed. Look why.")
     return batch
 
 
@@ -79,7 +84,7 @@ def test_every_list_add_and_change_page_opens_for_a_superuser(full_house, boss):
         assert page.status_code == 200, model
         assert BANNER in page.text
         if admin.site._registry[model].has_add_permission(page.wsgi_request):
-            assert client.get(address(model, "add")).status_code == 200, model
+            assert client.get(address(model, "add"), follow=True).status_code == 200, model
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
@@ -107,11 +112,11 @@ def test_nobody_sees_a_page_without_signing_in(model):
 
 
 ROLE_PAGES = {
-    "Viewer": {"contactlist", "contact", "import", "syncrun", "phonenumber", "consentevent", "batch", "message",
-               "template", "sender", "conversation", "provideraccount", "unit"},
-    "List manager": {"contactlist", "contact", "import", "syncrun", "phonenumber", "consentevent", "batch", "message",
-                     "template", "sender", "conversation", "provideraccount", "unit"},
-    "Administrator": {"user", "unit", "apitoken", "provideraccount", "group", "sender", "webhookendpoint",
+    "Viewer": {"contactlist", "segment", "contact", "import", "syncrun", "phonenumber", "consentevent", "batch", "message", "alert",
+               "holiday", "template", "sender", "conversation", "provideraccount", "unit"},
+    "List manager": {"contactlist", "segment", "contact", "import", "syncrun", "phonenumber", "consentevent", "batch", "message", "alert",
+                     "holiday", "template", "sender", "conversation", "provideraccount", "unit"},
+    "Administrator": {"user", "unit", "apitoken", "provideraccount", "group", "sender", "holiday", "webhookendpoint",
                       "webhookcall", "webhookitem"},
 }  # fmt: skip
 
@@ -128,7 +133,7 @@ def test_a_role_opens_its_own_lists_and_no_others(role):
 
 def test_people_see_only_the_rows_of_their_units(full_house):
     stranger = signed_in(make_user("hal", units=[make_unit("Housing")], groups=("List manager", "Sender")))
-    for path in ("contacts/contactlist", "contacts/contact", "contacts/import", "messaging/batch", "messaging/message",
+    for path in ("contacts/contactlist", "contacts/segment", "contacts/contact", "contacts/import", "messaging/batch", "messaging/message",
                  "messaging/template", "messaging/conversation"):  # fmt: skip
         page = stranger.get(f"/admin/{path}/").text
         assert "Class moved" not in page
@@ -152,7 +157,10 @@ def test_the_banner_is_on_every_page_while_all_active_accounts_are_sandboxes(giv
     for number, columns in enumerate(given):
         make_account(f"account{number}", **columns)
     client = signed_in(boss)
-    pages = [Client().get("/admin/login/"), *(client.get(path) for path in ("/admin/", "/admin/messaging/batch/add/"))]
+    pages = [
+        Client().get("/admin/login/"),
+        *(client.get(path, follow=True) for path in ("/admin/", "/admin/messaging/batch/add/")),
+    ]
     for page in pages:
         assert (BANNER in page.text) is shown
         assert ('role="status"' in page.text) or not shown

@@ -48,6 +48,29 @@ def test_a_call_that_takes_nothing_refuses_what_would_have_no_effect():
     assert client.post(f"{url}preview/").status_code == 200
 
 
+@pytest.mark.parametrize("body", ["[]", "[1]", "null", "0", '""', '"now"'])
+@pytest.mark.parametrize(
+    "action", ["cancel", "approve"]
+)  # one that takes nothing, one whose members may all be left out
+def test_a_body_that_is_no_object_is_refused_and_nothing_is_done(action, body):
+    make_account()
+    contact_list = make_list()
+    client = program()
+    given = {
+        "name": "A",
+        "lists": [str(contact_list.uuid)],
+        "text": "Hi",
+        "account": "ocelot",
+        "sender": "+13125550190",
+    }
+    url = f"{API}batches/{client.post(f'{API}batches/', given).json()['id']}/{action}/"
+    answer = client.generic("POST", url, body, content_type="application/json")
+    assert answer.status_code == 400, answer.json()
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["errors"] or answer.json()["detail"]
+    assert Batch.objects.get().state == "draft"
+
+
 def test_the_description_says_null_wherever_an_answer_may_hold_it():
     components = program().get("/api/schema/?format=json").json()["components"]["schemas"]
     never = [
@@ -83,3 +106,28 @@ def test_a_filter_that_means_nothing_is_refused(path, value):
     answer = program().get(API + path.format(make_list().uuid) + value)
     assert answer.status_code == 400
     assert len(answer.json()["errors"]) == 1
+
+
+COLLECTIONS = (
+    "contact-lists", "templates", "senders", "batches", "conversations", "opt-outs", "consent-events",
+    "webhook-calls", "provider-accounts", "tokens",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", COLLECTIONS)
+def test_a_parameter_nobody_knows_is_refused_and_the_known_ones_are_named(path):
+    """Ignored, a filter that is spelled wrongly would answer with everybody."""
+    answer = program().get(f"{API}{path}/?stat=draft&limit=5")
+    assert answer.status_code == 400
+    problem = answer.json()
+    assert list(problem["errors"]) == ["stat"]
+    assert problem["detail"].endswith("cursor, limit, ordering.")
+
+
+def test_the_parameters_of_collections_within_others_are_checked_too():
+    make_account()
+    contact_list = make_list()
+    client = program()
+    refused = client.get(f"{API}contact-lists/{contact_list.uuid}/contacts/?opted-out=true").json()
+    assert "opted_out" in refused["errors"]["opted-out"][0]
+    assert client.get(f"{API}contact-lists/{contact_list.uuid}/contacts/?opted_out=true").status_code == 200

@@ -79,6 +79,7 @@ def desk(request, live_server, monkeypatch, settings) -> Iterator[Desk]:
         (pytest.fail if os.environ.get("SMSPORTAL_REQUIRE_SERVICES") == "1" else pytest.skip)(sentence)
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs in this thread
     settings.QUIET_HOURS = ""
+    settings.UNDO_SECONDS = 0
     width, height, scheme = request.param
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

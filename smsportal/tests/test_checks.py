@@ -51,6 +51,10 @@ def test_a_clone_with_both_keys_set_has_a_place_for_its_files_too(settings, tmp_
         ({"DOORBELL": "telepathy"}, "E004", "DOORBELL"),
         ({"QUIET_HOURS": "9pm-8am"}, "E005", "QUIET_HOURS"),
         ({"QUIET_HOURS": "24:00-08:00"}, "E005", "QUIET_HOURS"),
+        ({"HOLIDAYS": ["Illinois"]}, "E009", "HOLIDAYS"),
+        ({"HOLIDAYS": ["US-IL", "US-XX"]}, "E009", "HOLIDAYS"),
+        ({"SEND_WINDOW": 0}, "E010", "SEND_WINDOW"),
+        ({"SEND_THREADS": 0}, "E010", "SEND_THREADS"),
         ({"PUBLIC_URL": "sms.example.edu"}, "E006", "PUBLIC_URL"),
         ({"PUBLIC_URL": "ftp://sms.example.edu"}, "E006", "PUBLIC_URL"),
         ({"PUBLIC_URL": "http://sms.example.edu"}, "W002", "PUBLIC_URL"),
@@ -71,7 +75,9 @@ def test_a_wrong_setting_is_told_with_its_name(settings, monkeypatch, changed, e
     assert setting in message.hint
 
 
-@pytest.mark.parametrize("changed", [{"QUIET_HOURS": ""}, {"PUBLIC_URL": "https://sms.example.edu/portal"}])
+@pytest.mark.parametrize(
+    "changed", [{"QUIET_HOURS": ""}, {"HOLIDAYS": ["US", "us-il"]}, {"PUBLIC_URL": "https://sms.example.edu/portal"}]
+)
 def test_a_right_setting_is_not_mentioned(settings, monkeypatch, changed):
     assert _ids_of_ours(settings, monkeypatch, **changed) == []
 

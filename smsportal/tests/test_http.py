@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import threading
@@ -11,7 +12,10 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from smsportal.providers import connections, errors, http, pacing, signing, verdicts
@@ -73,6 +77,7 @@ def failure(call: Any, *args: Any, **kwargs: Any) -> ProviderError:
         ("/torn", Uncertain, 200),
         ("/torn-400", Refused, 400),
         ("/garbage", Uncertain, None),
+        ("/two-lengths", Uncertain, None),
         ("/gzip", Garbled, 200),
         ("/huge", Garbled, 200),
         ("/huge-400", Refused, 400),
@@ -271,6 +276,31 @@ def test_an_empty_answer_is_no_answer_in_json(server: Faulty) -> None:
     assert (reply.status, reply.json()) == (202, None)
 
 
+def test_each_send_has_the_headers_of_the_first_and_a_body_of_its_own(server: Faulty) -> None:
+    sender = client(server.url)
+    bodies = ["{}", '{"text":"one"}', '{"text":"two two"}']
+    for body in bodies:
+        sender.send("/x", json.loads(body))
+    assert [each.body.decode() for each in server.seen] == bodies
+    assert [each.headers.pop("content-length") for each in server.seen] == [str(len(body)) for body in bodies]
+    assert server.seen[0].headers == server.seen[1].headers == server.seen[2].headers
+
+
+def test_a_send_leaves_in_one_piece(server: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: list[bytes] = []
+    really = HTTPConnection.send
+
+    def send(connection: HTTPConnection, data: bytes) -> None:
+        pieces.append(data)
+        really(connection, data)
+
+    monkeypatch.setattr(HTTPConnection, "send", send)
+    client(server.url).send("/x", {"text": "one"})
+    assert len(pieces) == len(server.seen) == 1
+    assert pieces[0].startswith(b"POST /x HTTP/1.1\r\n")
+    assert pieces[0].endswith(b'\r\n\r\n{"text":"one"}')
+
+
 @pytest.mark.parametrize("body", [{"x": float("nan")}, {"x": object()}, {"x": "\ud800"}])
 def test_what_json_cannot_hold_is_stopped_before_it_leaves(server: Faulty, body: object) -> None:
     assert type(failure(client(server.url).send, "/", body)) is errors.Invalid
@@ -290,6 +320,23 @@ def test_a_send_uses_the_connection_that_was_opened_for_it(server: Faulty) -> No
         sender.open()
         sender.send("/x", {})
     assert server.connections == 1
+
+
+def test_every_thread_sends_over_a_connection_of_its_own(server: Faulty) -> None:
+    sender, together = client(server.url), threading.Barrier(4)
+
+    def send() -> None:
+        for _ in range(3):
+            together.wait(5)
+            sender.open()
+            sender.send("/x", {})
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(10)
+    assert (server.connections, len(server.seen)) == (4, 12)
 
 
 def test_a_connection_that_idled_is_replaced_before_a_send(server: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,3 +392,36 @@ def test_no_secret_reaches_the_log_or_the_records(server: Faulty, caplog: pytest
         assert "tok3n" not in text
     assert len(ours) == 2
     assert "key *** and /hooks/ocelot/***" in found.text
+
+
+PIECES = st.sampled_from(
+    ["Basic", "bearer", " ", " " * 300, "\t", "abcdefgh12", "sandbox-secret", "sandbox-", "secret", "/hooks/ocelot/", "/hooks/",
+     "a" * 300, "tok3n/", "\u00e9", '"', "***", "s" * 20]
+)  # fmt: skip
+
+
+@given(
+    st.integers(0, 2400), st.lists(PIECES, max_size=8).map("".join), st.integers(0, 2400), st.lists(PIECES, max_size=4)
+)
+def test_masking_the_beginning_alone_shows_the_same(before: int, text: str, between: int, after: list[str]) -> None:
+    check_shown("x" * before + text + "y" * between + "".join(after))
+
+
+def check_shown(text: str) -> None:
+    sender = client("http://127.0.0.1:9")
+    assert sender._shown(text.encode()) == sender.mask(text.encode()[:16_000].decode("utf-8", "replace"))[:2000]
+
+
+@pytest.mark.parametrize(("enough", "at"), [(2000, 1990), (2005, 1995)])
+def test_a_secret_across_the_cut_that_is_shown_is_caught(monkeypatch: pytest.MonkeyPatch, enough: int, at: int) -> None:
+    text = "x" * at + "sandbox-secret" + "y" * 500
+    check_shown(text)
+    really = http.Http.__init__
+
+    def short(sender: http.Http, *args: Any, **kwargs: Any) -> None:
+        really(sender, *args, **kwargs)
+        sender._enough = enough
+
+    monkeypatch.setattr(http.Http, "__init__", short)
+    with pytest.raises(AssertionError):
+        check_shown(text)

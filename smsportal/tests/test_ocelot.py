@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from smsportal import providers
 from smsportal.providers import errors, http, open_account
 from smsportal.providers.base import (
     Account,
@@ -353,6 +354,22 @@ def test_a_status_has_one_rank_or_none(word: str, rank: Delivery | None) -> None
 )
 def test_staff_are_told_what_happened_and_what_to_do(code: str, failure: statuses.Failure) -> None:
     assert statuses.failure(code) == failure
+
+
+@pytest.mark.parametrize(
+    ("code", "title", "again"),
+    [
+        ("BlockedByCarrierUser", "Blocked by the person", False),
+        ("CarrierTimeout", "Phone not reached", True),
+        ("", "No reason given", True),
+        ("Xyzzy", "Failed: Xyzzy", False),
+        ("400", "Refused by the provider", False),
+    ],
+)
+def test_an_error_code_says_whether_trying_again_makes_sense(code: str, title: str, again: bool) -> None:
+    trouble = providers.get("ocelot").explain(code, "Too many commas.")
+    assert (trouble.title, trouble.again) == (title, again)
+    assert trouble.advice.endswith(".")
 
 
 def test_an_unknown_error_is_told_by_its_own_name() -> None:

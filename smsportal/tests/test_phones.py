@@ -53,6 +53,20 @@ def test_a_trap_is_named(text, code):
     assert bad.value.message.endswith(".")
 
 
+@pytest.mark.parametrize("text", ["900-555-0100", "+44 909 879 0000", "+33 899 70 12 34"])
+def test_a_number_each_text_to_which_costs_extra_is_none_to_text(settings, text):
+    settings.PHONE_REGIONS = ["US", "GB", "FR"]
+    assert to_e164(text)
+    with pytest.raises(BadNumber, match="Premium-rate numbers are not texted"):
+        phones.to_textable(text)
+
+
+def test_other_numbers_may_be_texted(settings):
+    settings.PHONE_REGIONS = ["US", "GB"]
+    assert phones.to_textable("(415) 555-0100") == "+14155550100"
+    assert phones.to_textable("+44 7400 123456") == "+447400123456"
+
+
 def test_a_spreadsheet_trap_says_how_to_format_the_column():
     with pytest.raises(BadNumber, match="format the column as text"):
         to_e164("4.15E+09")

@@ -14,11 +14,18 @@ from django.contrib.auth.models import Group
 from django.test import Client
 
 from contacts.models import Contact, ContactList, PhoneNumber
+from messaging.models import forget_holidays
 from messaging.roles import write_groups
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount, Unit, User
 from smsportal.providers import http
 from smsportal.sandbox.app import Twins
+
+
+@pytest.fixture(autouse=True)
+def no_days_of_another_test() -> None:
+    """Holidays are kept in the process for a minute."""
+    forget_holidays()
 
 
 def make_unit(name: str = "Registrar") -> Unit:

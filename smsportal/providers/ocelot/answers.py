@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any, Final
 
 from smsportal.providers.base import AddReport, Delivery, Fate, Outgoing, Receipt, Rejection, RemoteContact, RemoteList
 from smsportal.providers.errors import Garbled
 from smsportal.providers.ocelot import statuses
-from smsportal.providers.ocelot.reading import Item, first, fold_names
+from smsportal.providers.ocelot.reading import LONGEST_VALUE, Item, first, fold_names
 from smsportal.providers.ocelot.wording import contact_from, digits, list_from, number_of
 from smsportal.providers.payload import words_of
 from smsportal.text import clean
@@ -25,7 +26,11 @@ ITEM_IDS: Final = ("messageuuid", "messageid", "uuid", "id")
 REFERENCES: Final = ("customermessageid", "clientmessageid", "reference")
 ITEM_LISTS: Final = ("messages", "items", "data", "results")
 WRAPPERS: Final = ("batch", "data", "result", "results")
+LISTS: Final = tuple(dict.fromkeys((*ITEM_LISTS, *WRAPPERS)))
 ERRORS: Final = ("error", "errors", "errorcode", "failedreason")
+TELLING: Final = frozenset((*ITEM_IDS, *REFERENCES, "to", "phonenumber", *ERRORS))  # what an item has one of
+REJECTING: Final = frozenset((*ERRORS, "reason", "success"))  # what a rejected item without a status has one of
+UNUSUAL: Final = REJECTING | {"status"}  # what no item of a plain answer has
 
 
 # --- the answer to a send --------------------------------------------------------------------------------------------
@@ -37,12 +42,50 @@ def receipts(answer: object, texts: Sequence[Outgoing]) -> tuple[str, tuple[Rece
     top = fold_names(answer) if isinstance(answer, dict) else {}
     if answer is False or _is_failure(top):
         raise Garbled(f"The answer says both yes and no: {words_of(answer) or 'false'}.")
-    items = _items(answer, top)
+    rows, ours = _listed(answer, top), [each.reference for each in texts]
+    ids = _plain_ids(rows)
+    plain = bool(ids) and ids.keys() >= set(ours)
+    items = [fold_names(rows[0])] if plain else _items(answer, top)
     batch = first(top, BATCH_IDS) or _inner_batch(top) or next((first(each, BATCH_IDS[:2]) for each in items), "")
+    if plain:
+        return batch, tuple(map(Receipt, ours, repeat(Fate.ACCEPTED), map(ids.__getitem__, ours)))
     if not items:
         return batch, tuple(Receipt(each.reference, Fate.ACCEPTED) for each in texts)
     found = _by_reference(items, texts) or _by_number(items, texts) or _by_place(items, texts)
     return batch, tuple(_receipt(each, found.get(each.reference)) for each in texts)
+
+
+def _listed(answer: object, top: Item) -> list[Any]:
+    """The list that the first of `_items` would look through, when it is one; else nothing."""
+    named = (top[name] for name in LISTS if isinstance(top.get(name), list | dict))
+    found = answer if isinstance(answer, list) else next(named, None)
+    return found if isinstance(found, list) else []
+
+
+def _plain_ids(rows: list[Any]) -> dict[str, str]:
+    """Their id of every reference, when the rows are all alike and say no more than that; else nothing.
+
+    So is nearly every answer, and telling so of all its rows together takes a fifth of the time of reading each.
+    """
+    if set(map(type, rows)) != {dict} or len(set(map(tuple, rows))) != 1:
+        return {}
+    names = dict(zip(fold_names(rows[0]), rows[0], strict=False))
+    said, id_name = (next((names[each] for each in wanted if each in names), None) for wanted in (REFERENCES, ITEM_IDS))
+    if len(names) != len(rows[0]) or not UNUSUAL.isdisjoint(names) or said is None or id_name is None:
+        return {}
+    references, ids = [row[said] for row in rows], [row[id_name] for row in rows]
+    found = dict(zip(references, ids, strict=True)) if _are_plain(references) and _are_plain(ids) else {}
+    return found if len(found) == len(rows) else {}
+
+
+def _are_plain(column: list[Any]) -> bool:
+    """Whether all are texts that `first` would give back as they are."""
+    if set(map(type, column)) != {str}:
+        return False
+    joined = " ".join(column)
+    return (
+        joined.isascii() and "\0" not in joined and joined.split() == column and max(map(len, column)) <= LONGEST_VALUE
+    )
 
 
 def _is_failure(top: Item) -> bool:
@@ -65,7 +108,7 @@ def _items(answer: object, top: Item, depth: int = 0) -> list[Item]:
     """The first list of records that look like messages, at the top or inside a wrapper."""
     if isinstance(answer, list):
         return [item for item in (fold_names(each) for each in answer if isinstance(each, dict)) if _is_item(item)]
-    for name in dict.fromkeys((*ITEM_LISTS, *WRAPPERS)):
+    for name in LISTS:
         value = top.get(name)
         if isinstance(value, list | dict) and depth < 3:
             inner = fold_names(value) if isinstance(value, dict) else {}
@@ -75,7 +118,7 @@ def _items(answer: object, top: Item, depth: int = 0) -> list[Item]:
 
 
 def _is_item(item: Item) -> bool:
-    return any(name in item for name in (*ITEM_IDS, *REFERENCES, "to", "phonenumber", *ERRORS))
+    return not TELLING.isdisjoint(item)
 
 
 def _by_reference(items: list[Item], texts: Sequence[Outgoing]) -> dict[str, Item]:
@@ -113,12 +156,15 @@ def _receipt(text: Outgoing, item: Item | None) -> Receipt:
     if item is None:
         return Receipt(text.reference, Fate.UNKNOWN, error_text="Ocelot's answer does not mention this text.")
     remote_id = first(item, ITEM_IDS)
+    status = first(item, ("status",), 100) if "status" in item else ""
+    failing = bool(status) and statuses.delivery(status) is Delivery.FAILED
+    if not failing and REJECTING.isdisjoint(item):
+        return Receipt(text.reference, Fate.ACCEPTED, remote_id)
     code = first(item, ("errorcode", "code", "failedreason"), 100)
     said = words_of(item.get("error") or item.get("errors")) or first(item, ("failedreason", "reason"), 500)
-    failing = statuses.delivery(first(item, ("status",), 100)) is Delivery.FAILED
     if not (failing or said or first(item, ("errorcode",)) or item.get("success") is False):
         return Receipt(text.reference, Fate.ACCEPTED, remote_id)
-    sentence = statuses.failure(code, first(item, ("status",), 100)).text
+    sentence = statuses.failure(code, status).text
     return Receipt(text.reference, Fate.REJECTED, remote_id, code, clean(f"{sentence} {said}".strip(), 500))
 
 

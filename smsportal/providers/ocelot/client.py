@@ -28,6 +28,7 @@ from smsportal.providers.base import (
     RemoteSender,
     RemoteTurn,
     Secret,
+    Trouble,
 )
 from smsportal.providers.errors import (
     Garbled,
@@ -39,7 +40,7 @@ from smsportal.providers.errors import (
     Unable,
 )
 from smsportal.providers.http import Http, Reply
-from smsportal.providers.ocelot import answers, events
+from smsportal.providers.ocelot import answers, events, statuses
 from smsportal.providers.ocelot.schemas import MAX_TEXT, MAX_TEXTS, checked
 from smsportal.providers.ocelot.wording import (
     contact_from,
@@ -209,7 +210,14 @@ class Ocelot(Provider):
                 break
         return found
 
-    # --- parse -------------------------------------------------------------------------------------------------------
+    # --- errors and parse --------------------------------------------------------------------------------------------
+    @classmethod
+    def explain(cls, code: str, said: str = "") -> Trouble:
+        if code.isdigit():
+            return super().explain(code, said)
+        known = statuses.failure(code)
+        return Trouble(known.title, known.text, known.again)
+
     @classmethod
     def parse(cls, payload: object) -> Iterator[Event]:
         return events.parse(payload)

@@ -8,6 +8,7 @@ are open, and a word that no row fits is kept and shown but changes nothing.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from smsportal.providers.base import Delivery
@@ -51,29 +52,46 @@ _KEYWORDS: Final[tuple[tuple[re.Pattern[str], Delivery], ...]] = (
 
 
 class Failure(NamedTuple):
-    """What an error means: a sentence for staff, and whether the person refuses our texts."""
+    """What an error means: a title, a sentence for staff, whether to try again, and whether the person refuses our texts."""
 
+    title: str
     text: str
+    again: bool = False
     blocked_by_person: bool = False
 
 
 BLOCKED: Final = Failure(
+    "Blocked by the person",
     "The person has blocked our texts with their carrier, for example by answering STOP. "
     "They are not texted again; reach them another way.",
     blocked_by_person=True,
 )
 OPTED_OUT: Final = Failure(
-    "The person has opted out at Ocelot. They are not texted again; reach them another way.", blocked_by_person=True
+    "Opted out at Ocelot",
+    "The person has opted out at Ocelot. They are not texted again; reach them another way.",
+    blocked_by_person=True,
 )
 FILTERED: Final = Failure(
+    "Filtered by the carrier",
     "The carrier filtered the text as unwanted. Say who is writing, leave out shortened links and words in capitals, "
-    "then send it again."
+    "then send it again.",
 )
-LANDLINE: Final = Failure("The number is a landline and takes no texts. Ask the person for a mobile number.")
-ABROAD: Final = Failure("The number is outside the United States, where Ocelot does not text. Ask for a US number.")
-BAD_NUMBER: Final = Failure("The number is not in service. Check it with the person and correct it in the list.")
-UNREACHABLE: Final = Failure("The phone could not be reached in time. Try again later.")
-NO_REASON: Final = Failure("Ocelot could not deliver the text and gave no reason. Try again later.")
+LANDLINE: Final = Failure(
+    "A landline", "The number is a landline and takes no texts. Ask the person for a mobile number."
+)
+ABROAD: Final = Failure(
+    "Outside the United States",
+    "The number is outside the United States, where Ocelot does not text. Ask for a US number.",
+)
+BAD_NUMBER: Final = Failure(
+    "Not in service", "The number is not in service. Check it with the person and correct it in the list."
+)
+UNREACHABLE: Final = Failure(
+    "Phone not reached", "The phone could not be reached in time. Try again later.", again=True
+)
+NO_REASON: Final = Failure(
+    "No reason given", "Ocelot could not deliver the text and gave no reason. Try again later.", again=True
+)
 
 # Keywords in an error code or a failed reason, in this order (A7): some reasons are those Ocelot's Admin Portal shows.
 _ERRORS: Final[tuple[tuple[re.Pattern[str], Failure], ...]] = (
@@ -93,6 +111,7 @@ def fold(word: str) -> str:
     return re.sub(r"[\s_.-]+", "_", parted).lower()
 
 
+@lru_cache(maxsize=256)
 def delivery(status: str) -> Delivery | None:
     """How far a text has come according to `status`; None for a word that is not understood."""
     word = fold(status)
@@ -109,4 +128,6 @@ def failure(code: str, status: str = "") -> Failure:
                 return found
     if not code:
         return NO_REASON
-    return Failure(f"Ocelot could not deliver the text and gives the reason “{code}”. Ask Ocelot what it means.")
+    return Failure(
+        f"Failed: {code}", f"Ocelot could not deliver the text and gives the reason “{code}”. Ask Ocelot what it means."
+    )

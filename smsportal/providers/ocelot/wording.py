@@ -19,13 +19,13 @@ from smsportal.providers.ocelot.reading import moment
 from smsportal.text import clean
 
 PHONE_TYPE: Final = "PhoneNumber"
-_US_NUMBER = re.compile(r"\+1(\d{3})(\d{3})(\d{4})")
 
 
 def to_ocelot(number: str, number_format: str) -> str:
     """An E.164 number as Ocelot's samples write it, 123-456-7890 (A3); unchanged with the format "e164"."""
-    found = _US_NUMBER.fullmatch(number) if number_format == "dashes" else None
-    return "-".join(found.groups()) if found else number
+    if number_format == "dashes" and len(number) == 12 and number[:2] == "+1" and number[2:].isdecimal():
+        return f"{number[2:5]}-{number[5:8]}-{number[8:]}"
+    return number
 
 
 def digits(number: str) -> str:
@@ -77,14 +77,10 @@ def _values(contact: RemoteContact, number_format: str) -> list[dict[str, str]]:
 def send_body(envelope: Envelope, texts: Sequence[Outgoing], number_format: str) -> dict[str, Any]:
     """Texting API, "Send 1:1 SMS". `customerMessageId` is our reference, so receipts need no id of theirs."""
     messages = []
-    for each in texts:
-        message = {
-            "to": to_ocelot(each.to, number_format),
-            "message": each.text,
-            "customerMessageId": each.reference,
-        }
-        if each.contact_reference:
-            message["customerContactId"] = each.contact_reference
+    for to, text, reference, contact in texts:
+        message = {"to": to_ocelot(to, number_format), "message": text, "customerMessageId": reference}
+        if contact:
+            message["customerContactId"] = contact
         messages.append(message)
     body: dict[str, Any] = {
         "from": to_ocelot(envelope.sender, number_format),
