@@ -93,9 +93,10 @@ def _state(message: Message) -> str:
     return DELIVERY_TITLE[message.delivery] if message.delivery else MessageState(message.state).label
 
 
-def reply(conversation: Conversation, *, actor: User, text: str) -> Message:
+def reply(conversation: Conversation, *, actor: User, text: str, token: str = "") -> Message:
     """Send `text` to the person from where the last text to them came, and put the conversation to rest.
 
+    `token` as of `controls.send_single`.
     Raises Wrong when nothing was ever written to this number through the account, so that no sender is known; and
     whatever `controls.send_single` refuses with, an opt-out above all.
     """
@@ -115,6 +116,7 @@ def reply(conversation: Conversation, *, actor: User, text: str) -> Message:
         operator=last.batch.operator,
         to=conversation.number.e164,
         text=text,
+        token=token,
     )
     close(conversation)
     return message

@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 
 from contacts.filters import ByNumberFilter, YesOrNoFilter, number_like
 from messaging.models import CallState
-from messaging.statuses import DELIVERY_WORDS, BatchState, MessageState, Reason
+from messaging.statuses import DELIVERY_WORDS, BatchState, ChunkState, MessageState, Reason
 
 _RANKS = {word: rank for rank, word in DELIVERY_WORDS.items()}
 
@@ -36,13 +36,14 @@ class BatchFilter(django_filters.FilterSet):
     search = django_filters.CharFilter(field_name="name", lookup_expr="icontains")
     state = django_filters.ChoiceFilter(choices=BatchState.choices)
     list = django_filters.UUIDFilter(field_name="lists__uuid")
+    segment = django_filters.UUIDFilter(field_name="segments__uuid")
 
 
 class MessageFilter(django_filters.FilterSet):
-    """`search` looks into texts, numbers and names."""
+    """`search` looks into texts, numbers and names; `state` means what a message and the counts of its batch show."""
 
     search = django_filters.CharFilter(method="find")
-    state = django_filters.ChoiceFilter(choices=MessageState.choices)
+    state = django_filters.ChoiceFilter(method="standing", choices=MessageState.choices)
     delivery = django_filters.ChoiceFilter(method="reported", choices=[(word, word) for word in _RANKS])
     reason = django_filters.ChoiceFilter(choices=[choice for choice in Reason.choices if choice[0]])
     error_code = django_filters.CharFilter()
@@ -50,6 +51,14 @@ class MessageFilter(django_filters.FilterSet):
     def find(self, messages: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         named = Q(contact__first_name__icontains=value) | Q(contact__last_name__icontains=value)
         return messages.filter(Q(text__icontains=value) | named | number_like(value, "number__e164"))
+
+    def standing(self, messages: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """A claim is written on the chunk alone: what waits in a claimed chunk counts as claimed."""
+        waiting, taken = [MessageState.READY, MessageState.HELD], Q(chunk__state=ChunkState.CLAIMED)
+        if value == MessageState.CLAIMED:
+            return messages.filter(taken, state__in=waiting)
+        found = messages.filter(state=value)
+        return found.exclude(taken) if value in waiting else found
 
     def reported(self, messages: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return messages.filter(delivery=_RANKS[value])

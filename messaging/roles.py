@@ -1,4 +1,4 @@
-"""The staff groups and what each may do: one table, written into the database by messaging/migrations/0002_groups.py."""
+"""The staff groups and what each may do: one table, written into the database by messaging/migrations/0004_groups.py."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def _may(*names: str) -> frozenset[str]:
 
 _VIEWER: Final = _may(
     "accounts view provideraccount unit",
-    "contacts view contactlist schemafield tag contact phonenumber consentevent import importrow syncrun",
-    "messaging view template templateversion sender batch message receipt conversation turn",
+    "contacts view contactlist schemafield tag contact segment phonenumber consentevent import importrow syncrun",
+    "messaging view template templateversion sender batch message receipt conversation turn alert holiday",
 )
 _RECORDS_OPT_OUTS: Final = _may("contacts add consentevent")
 
@@ -31,7 +31,7 @@ GROUPS: Final[dict[str, frozenset[str]]] = {
     "List manager": _VIEWER
     | _RECORDS_OPT_OUTS
     | _may(
-        "contacts add+change+delete contactlist schemafield tag contact",
+        "contacts add+change+delete contactlist schemafield tag contact segment",
         "contacts add+change import",
         "contacts change importrow phonenumber",
         "contacts add+change syncrun",
@@ -40,6 +40,7 @@ GROUPS: Final[dict[str, frozenset[str]]] = {
     "Sender": _VIEWER
     | _RECORDS_OPT_OUTS
     | _may(
+        "contacts add+change+delete segment",
         "messaging add+change template",
         "messaging add+change+send batch",
         "messaging change conversation sender",
@@ -52,6 +53,7 @@ GROUPS: Final[dict[str, frozenset[str]]] = {
         "accounts see_all units",
         "auth view group",
         "messaging view+change sender",
+        "messaging add+change+delete+view holiday",
         "messaging add+change+delete+view webhookendpoint",
         "messaging view+replay webhookcall",
         "messaging view webhookitem heartbeat attempt",
@@ -60,7 +62,10 @@ GROUPS: Final[dict[str, frozenset[str]]] = {
 
 
 def write_groups(apps: Any, alias: str) -> None:
-    """Make the groups, each with exactly its permissions. `apps`: the registry to write through, `alias`: the database."""
+    """Make the groups, each with exactly its permissions. `apps`: the registry to write through, `alias`: the database.
+
+    A migration that stands before that of a model cannot give a permission for it; a later one writes them anew.
+    """
     for label in ("auth", "accounts", "contacts", "messaging"):
         # Django makes the rows of permissions only after all migrations have run.
         create_permissions(installed.get_app_config(label), verbosity=0, using=alias, apps=apps)
@@ -68,4 +73,4 @@ def write_groups(apps: Any, alias: str) -> None:
     known = {f"{each.content_type.app_label}.{each.codename}": each for each in permissions}
     for name, wanted in GROUPS.items():
         group, _ = apps.get_model("auth", "Group").objects.using(alias).get_or_create(name=name)
-        group.permissions.set(known[permission] for permission in sorted(wanted))
+        group.permissions.set(known[permission] for permission in sorted(wanted & known.keys()))

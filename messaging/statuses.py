@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.db import models
+from django.db.models import Q
 
 from smsportal.providers.base import Delivery
 
@@ -41,6 +42,8 @@ class Reason(models.TextChoices):
     CANCELLED = "cancelled", "The batch was cancelled"
     QUIET_HOURS = "quiet_hours", "Quiet hours"
     REFUSED = "refused", "The provider refused the text"
+    CAPPED = "capped", "Too many texts in a day"
+    EXPIRED = "expired", "Too late to be sent"
 
 
 class ChunkState(models.TextChoices):
@@ -54,6 +57,15 @@ class ChunkState(models.TextChoices):
     UNKNOWN = "unknown", "Unknown"
     SPLIT = "split", "Cut into smaller ones"
     EMPTY = "empty", "Nothing left to send"
+
+
+def shown_state(state: str, chunk_state: str | None) -> str:
+    """The state of a message as people and programs see it: claimed while its chunk is.
+
+    A claim is written on the chunk alone, so that a hundred messages need not be (ADR 0006).
+    """
+    waits = state in (MessageState.READY, MessageState.HELD)
+    return MessageState.CLAIMED.value if waits and chunk_state == ChunkState.CLAIMED else state
 
 
 class BatchState(models.TextChoices):
@@ -77,6 +89,7 @@ MOVES: Final[dict[str, frozenset[str]]] = {
     "approve": frozenset({BatchState.PENDING_APPROVAL}),
     "reject": frozenset({BatchState.PENDING_APPROVAL}),
     "start": frozenset({BatchState.APPROVED}),
+    "undo": frozenset({BatchState.EXPANDING}),
     "pause": frozenset({BatchState.EXPANDING, BatchState.RUNNING}),
     "resume": frozenset({BatchState.PAUSED}),
     "cancel": frozenset(set(BatchState) - {BatchState.FINISHED, BatchState.CANCELLED}),
@@ -84,9 +97,39 @@ MOVES: Final[dict[str, frozenset[str]]] = {
 }
 
 
-def allowed(state: str) -> list[str]:
-    """The actions that may be asked of a batch in `state`."""
-    return [action for action, states in MOVES.items() if state in states]
+def allowed(state: str, *, undoable: bool = False) -> list[str]:
+    """The actions that may be asked of a batch in `state`; `undoable`: it was started, and nothing is prepared yet.
+
+    `messaging.controls.possible` asks this for a batch as it stands.
+    """
+    return [action for action, states in MOVES.items() if state in states and (undoable or action != "undo")]
+
+
+class Got(models.TextChoices):
+    """Whether a person has the text, as far as is known. Every message of a batch is in one of these groups."""
+
+    GOT = "got", "Got it"
+    MAY_HAVE = "may_have", "May have got it"
+    DID_NOT = "did_not", "Did not get it"
+
+
+# A handset's receipt counts whichever attempt it is of, and so does a report that an earlier attempt went out, too.
+_GOT: Final = (
+    Q(delivery__gte=Delivery.DELIVERED)
+    | Q(double_send=True)
+    | Q(state=MessageState.ACCEPTED, delivery__lte=Delivery.SENT)
+)
+# Evidence "staff": a person had it sent again while nobody knew whether the earlier attempt had arrived.
+_DOUBTFUL: Final = (
+    Q(state__in=[MessageState.SUBMITTING, MessageState.UNKNOWN, MessageState.WRITTEN_OFF])
+    | Q(state=MessageState.ACCEPTED, delivery__in=[Delivery.TEMPORARY_FAILURE, Delivery.UNCONFIRMED])
+    | Q(evidence="staff")
+)
+WHO_GOT: Final[dict[str, Q]] = {
+    Got.GOT: _GOT,
+    Got.MAY_HAVE: ~_GOT & _DOUBTFUL,
+    Got.DID_NOT: ~_GOT & ~_DOUBTFUL,
+}
 
 
 # Delivery ranks as the API writes them.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from django.db.models import Count
 
 from messaging.models import Batch, Message
-from messaging.statuses import DELIVERY_WORDS, MessageState
+from messaging.statuses import DELIVERY_WORDS, MessageState, shown_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ def tally(batches: Iterable[Batch]) -> dict[int, Tally]:
     """Batch id → its tally, from one query, so that its sums belong to one moment."""
     found = {batch.pk: Tally() for batch in batches}
     if found:
-        grouped = Message.objects.filter(batch__in=found).order_by().values_list("batch", "state", "reason", "delivery")
-        for batch, state, reason, delivery, number in grouped.annotate(n=Count("pk")):
-            found[batch].add(state, reason, delivery, number)
+        columns = ("batch", "state", "chunk__state", "reason", "delivery")
+        grouped = Message.objects.filter(batch__in=found).order_by().values_list(*columns)
+        for batch, state, chunk_state, reason, delivery, number in grouped.annotate(n=Count("pk")):
+            found[batch].add(shown_state(state, chunk_state), reason, delivery, number)
     return found

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from contacts.tasks import work_imports, work_syncs
 from messaging import composing, events, sending, sweeping
 from messaging.models import Heartbeat
+from messaging.sending import drivers
 from smsportal import clock, doorbell
 from smsportal.claims import me
+
+BEAT_S: Final = 10.0
 
 
 def work_composing() -> bool:
@@ -33,8 +40,33 @@ def work_hooks() -> bool:
 
 
 def work_sending() -> bool:
-    """Send one chunk."""
+    """Send one chunk, in this thread."""
     return sending.send_next()
+
+
+def drive(threads: int, stop: Callable[[], bool]) -> bool:
+    """Send everything that is due, with `threads` requests at once; whether there was anything. Beats while it lasts."""
+    beaten = time.monotonic()
+
+    def stopped() -> bool:
+        nonlocal beaten
+        if time.monotonic() - beaten > BEAT_S:
+            beaten = time.monotonic()
+            with suppress(
+                OperationalError, InterfaceError
+            ):  # the driver finds out by itself, and what it holds is safe
+                beat("sending")
+        return stop()
+
+    return bool(drivers.drive(threads, stopped))
+
+
+def work_asking() -> bool:
+    """Ask providers what became of unknown texts, and whether closed accounts answer again.
+
+    A lane of its own: where a provider does not answer it takes minutes, and the sweeper's other duties must not wait.
+    """
+    return bool(sweeping.ask())
 
 
 LANES: Final[dict[str, Callable[[], bool]]] = {
@@ -43,6 +75,7 @@ LANES: Final[dict[str, Callable[[], bool]]] = {
     "composing": work_composing,
     "sending": work_sending,
     "hooks": work_hooks,
+    "asking": work_asking,
 }
 
 
@@ -52,15 +85,18 @@ def beat(lane: str) -> None:
 
 
 def sweep() -> sweeping.Swept:
-    """Settle what was left behind, and note that it was looked for."""
+    """Settle what was left behind, and note that it was looked for. What providers are asked, the lane "asking" does."""
     beat("sweep")
-    return sweeping.sweep()
+    return sweeping.settle()
 
 
 def drain(lane: str, seconds: float) -> bool:
     """Work on `lane` until nothing is due or `seconds` have passed. True when work may be left."""
     ends_at = time.monotonic() + seconds
     beat(lane)
+    if lane == "sending":
+        drive(settings.SEND_THREADS, lambda: time.monotonic() >= ends_at)
+        return time.monotonic() >= ends_at
     while LANES[lane]():
         if time.monotonic() >= ends_at:
             return True
@@ -69,5 +105,5 @@ def drain(lane: str, seconds: float) -> bool:
 
 def drain_all() -> None:
     """Do everything that can be done now, in this thread: for commands, tests and small machines."""
-    while any(work() for work in LANES.values()) or sweeping.sweep():
+    while any(work() for work in LANES.values()) or sweeping.settle():
         pass

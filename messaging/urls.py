@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from messaging.views import Batches, BatchMessages, Conversations, Messages, Senders, Templates, WebhookCalls
+from messaging.views import (
+    Batches,
+    BatchMessages,
+    BatchPeople,
+    Conversations,
+    Messages,
+    Senders,
+    Templates,
+    WebhookCalls,
+)
 
 urlpatterns = [
     path("templates/", Templates.as_view({"get": "list", "post": "create"})),
@@ -20,9 +29,17 @@ urlpatterns = [
     path("batches/<uuid:id>/resume/", Batches.as_view({"post": "resume"})),
     path("batches/<uuid:id>/cancel/", Batches.as_view({"post": "cancel"})),
     path("batches/<uuid:id>/retry-failed/", Batches.as_view({"post": "retry_failed"})),
+    path("batches/<uuid:id>/undo/", Batches.as_view({"post": "undo"})),
+    path("batches/<uuid:id>/correct/", Batches.as_view({"post": "correct"})),
+    path("batches/<uuid:id>/people/", BatchPeople.as_view({"get": "list"})),
+    path("batches/<uuid:id>/test-send/", Batches.as_view({"post": "test_send"})),
+    path("batches/<uuid:id>/resolve/", Batches.as_view({"post": "resolve"})),
+    path("batches/<uuid:id>/failures/", Batches.as_view({"get": "failures"})),
+    path("batches/<uuid:id>/recipients.csv", Batches.as_view({"get": "recipients"})),
     path("batches/<uuid:id>/messages/", BatchMessages.as_view({"get": "list"})),
     path("messages/", Messages.as_view({"post": "create"})),
     path("messages/<uuid:id>/", Messages.as_view({"get": "retrieve"})),
+    path("messages/<uuid:id>/resolve/", Messages.as_view({"post": "resolve"})),
     path("conversations/", Conversations.as_view({"get": "list"})),
     path("conversations/<uuid:id>/", Conversations.as_view({"get": "retrieve"})),
     path("conversations/<uuid:id>/reply/", Conversations.as_view({"post": "reply"})),

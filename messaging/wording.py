@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 from smsportal.problems import Wrong
@@ -92,12 +93,20 @@ def compile_text(text: str) -> Renderer:
     def unchanged(values: Mapping[str, str]) -> tuple[str, list[str]]:
         return text, []
 
+    pick: Callable[[Mapping[str, str]], tuple[str, ...]]
+    pick = itemgetter(*names) if len(names) > 1 else lambda values: (values[names[0]],)
+    spaced = " " + "%s " * len(names)
+
     def render(values: Mapping[str, str]) -> tuple[str, list[str]]:
-        get = values.get
-        filled = [get(name, "").strip() for name in names]
-        if "" not in filled and "".join(filled).isprintable():
-            return pattern % tuple(filled), []
-        cleaned = [plain(value) for value in filled]
+        try:
+            filled = pick(values)
+        except KeyError:
+            filled = ("",) * len(names)
+        # At one glance: between single blanks, a value that is missing or has a blank too many makes two in a row.
+        together = spaced % filled
+        if "  " not in together and together.isprintable():
+            return pattern % filled, []
+        cleaned = [plain(values.get(name, "")) for name in names]
         blank = [slot.name for slot, value in zip(slots, cleaned, strict=True) if not value and slot.fallback is None]
         given = (value or slot.fallback or "" for slot, value in zip(slots, cleaned, strict=True))
         return pattern % tuple(given), list(dict.fromkeys(blank))

@@ -1,5 +1,5 @@
 """Batches, messages, replies and reports in the admin: batch → preview → start → watch."""
 
-from messaging.admin import batches, conversations, messages, templates, webhooks
+from messaging.admin import alerts, batches, conversations, holidays, messages, templates, webhooks
 
-__all__ = ["batches", "conversations", "messages", "templates", "webhooks"]
+__all__ = ["alerts", "batches", "conversations", "holidays", "messages", "templates", "webhooks"]

@@ -37,7 +37,7 @@ class ThreadPage(Page):
         form = ReplyForm(request.POST)
         if form.is_valid() and who(request).has_perm(SEND):
             try:
-                conversations.reply(self.row, actor=who(request), text=form.cleaned_data["text"])
+                conversations.reply(self.row, actor=who(request), **form.cleaned_data)
             except Problem as problem:
                 form.add_error("text", problem.detail)
             else:

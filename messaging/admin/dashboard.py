@@ -11,13 +11,15 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from contacts.models import Contact, ContactList, Import, ImportState
-from messaging.models import Batch, CallState, Conversation, ItemState, Message, Sender, WebhookCall, WebhookItem
+from messaging.admin.words import how_many
+from messaging.models import Alert, Batch, CallState, Conversation, ItemState, Message, Sender, WebhookCall, WebhookItem
 from messaging.statuses import BatchState, MessageState
 from smsportal.accounts.models import ProviderAccount, User
 from smsportal.mirror.models import SyncState
 
 MOST = 1000  # nobody needs a larger figure here than “1,000 or more”
 LATEST = 8
+MOST_ALERTS = 5
 UNDER_WAY = [BatchState.EXPANDING, BatchState.RUNNING, BatchState.PAUSED]
 
 
@@ -72,7 +74,7 @@ def matters(user: User | AnonymousUser) -> list[Matter]:
         (may("contacts.view_contactlist"), ContactList.objects.visible_to(user).filter(sync_state=SyncState.ERROR),
          "list could not be synced|lists could not be synced", _list("contacts_contactlist", "?sync_state__exact=error"), "bad"),
         (may("messaging.view_batch"), Batch.objects.visible_to(user).filter(state__in=UNDER_WAY),
-         "batch is under way|batches are under way", _list("messaging_batch", "?state__exact=running"), "info"),
+         "batch is under way|batches are under way", _list("messaging_batch", f"?state__in={','.join(UNDER_WAY)}"), "info"),
         (may("messaging.view_webhookcall"), WebhookCall.objects.filter(state=CallState.PARKED),
          "report of a provider cannot be read|reports of providers cannot be read", _list("messaging_webhookcall", "?state__exact=parked"), "warn"),
         (may("messaging.view_webhookitem"), WebhookItem.objects.filter(state=ItemState.UNRECOGNISED),
@@ -113,6 +115,13 @@ def first_steps(user: User | AnonymousUser) -> list[Step]:
     return [step for right, step in steps if user.has_perm(right)]
 
 
+def alerts(user: User | AnonymousUser) -> list[Alert]:
+    """What nobody has seen yet, the newest first; at most MOST_ALERTS, the others follow once these are seen."""
+    if not user.has_perm("messaging.view_batch"):
+        return []
+    return list(Alert.objects.visible_to(user).filter(seen_at=None).select_related("batch")[:MOST_ALERTS])
+
+
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The dashboard's part of the context of the admin's index, for Unfold."""
     user: Any = request.user
@@ -122,7 +131,10 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         **context,
         "matters": matters(user),
         "steps": first_steps(user),
-        "latest": batches.order_by("-id")[:LATEST] if may else [],
+        "alerts": alerts(user),
+        "latest": [(each, each.recipients or how_many(each)) for each in batches.order_by("-id")[:LATEST]]
+        if may
+        else [],
         "may_write": user.has_perm("messaging.add_batch"),
         "may_import": user.has_perm("contacts.import_contactlist"),
         "may_text": user.has_perm("messaging.send_batch"),

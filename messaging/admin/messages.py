@@ -77,11 +77,8 @@ class SinglePage(Page):
         if unit is None:
             form.add_error(None, "You belong to no unit yet, so nobody would own this text. Ask an administrator.")
         if form.is_valid() and unit is not None:
-            given = form.cleaned_data
             try:
-                message = controls.send_single(
-                    actor=who(request), unit=unit, to=given["to"], text=given["text"], **form.arguments()
-                )
+                message = controls.send_single(actor=who(request), unit=unit, **form.arguments())
             except Problem as problem:
                 form.blame(problem)
             else:
@@ -152,7 +149,7 @@ class MessageAdmin(PortalAdmin):
         },
     )
     def stands(self, row: Message) -> str:
-        return MessageState(row.state).label
+        return MessageState(row.standing).label
 
     @display(description="Delivery", ordering="delivery")
     def delivered(self, row: Message) -> str:
@@ -162,7 +159,7 @@ class MessageAdmin(PortalAdmin):
         found = [
             Fact("To", phones.display(row.number.e164)),
             Fact("Person", row.contact or "in no list any more"),
-            Fact("State", MessageState(row.state).label, tone(row)),
+            Fact("State", MessageState(row.standing).label, tone(row)),
             Fact("Segments", row.segments),
         ]
         if row.state == MessageState.ACCEPTED:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from django.db.models import Count
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
 
-from messaging.admin.words import WATERFALL, sentence
-from messaging.composing import previewing
-from messaging.models import Batch
-from messaging.statuses import DELIVERY_TITLES, BatchState, MessageState, Reason
+from messaging import controls
+from messaging.admin import figures, minutes
+from messaging.admin.previews import preview_page
+from messaging.admin.words import sentence, waterfall
+from messaging.models import Alert, Batch, Message
+from messaging.statuses import BatchState, ChunkState
 from smsportal import clock, phones
 from smsportal.accounts.pages import Page
-from smsportal.problems import Problem
-from smsportal.providers.base import Delivery
+from smsportal.accounts.parts import who
 
 BEFORE = (BatchState.DRAFT, BatchState.PENDING_APPROVAL, BatchState.APPROVED, BatchState.REJECTED)
-AT_WORK = (BatchState.EXPANDING, BatchState.RUNNING)
-WAITING = (MessageState.HELD, MessageState.READY, MessageState.CLAIMED, MessageState.SUBMITTING)
 MOST_ROWS = 10
-MOST_REASONS = 12
+COUNTDOWN_S: Final = 120  # a start that can be undone for longer waits for its time; nobody counts its seconds
+KEEP_S: Final = 1.0  # all who watch a batch are told the same for so long
+COST: Final = 10  # and for so many times as long as it took to count, so that counting never fills the machine
 
 
 class BatchPage(Page):
@@ -35,53 +39,134 @@ class BatchPage(Page):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         if self.row.state in BEFORE or (self.row.state == BatchState.CANCELLED and not self.row.recipients):
-            return self.preview_page(request)
+            return preview_page(self, request)
         return self.watch_page(request)
 
-    def preview_page(self, request: HttpRequest) -> HttpResponse:
-        """What it would do. Nothing is written, so a refresh shows the lists as they are now."""
-        problem, seen = None, None
-        try:
-            seen = previewing.preview(self.row)
-        except Problem as found:
-            problem = found
+    def watch_page(self, request: HttpRequest) -> HttpResponse:
+        batch = self.row
+        seen = look(batch) if batch.recipients <= minutes.SMALL else kept(batch).seen
+        alerts = list(batch.alerts.filter(seen_at=None))
         return self.show(
             request,
-            template="admin/messaging/batch_preview.html",
-            title=self.row.name,
-            batch=self.row,
-            preview=seen,
-            problem=problem,
-            fall=as_rows(seen.waterfall) if seen else [],
-            samples=[(phones.display(each.to), each) for each in seen.samples] if seen else [],
-            is_mine=request.user.pk in {self.row.author_id, self.row.submitter_id},
+            title=batch.name,
+            batch=batch,
+            watch=seen.numbers,
+            parts=seen.parts,
+            live=is_live(seen.numbers),
+            refresh_s=refresh_s(batch, seen.numbers),
+            undo_s=undo_s(batch),
+            undo_url=self.admin.url("do", batch.pk, "undo"),
+            may_undo=who(request).has_perm("messaging.send_batch"),
+            later=batch.state == BatchState.EXPANDING and batch.send_at and batch.send_at > clock.now(),
+            alerts=alerts,
+            told=is_told(batch, alerts),
+            fall=as_rows(batch),
+            numbers_url=self.admin.url("numbers", batch.pk),
+            messages_url=messages_url(batch),
         )
 
-    def watch_page(self, request: HttpRequest) -> HttpResponse:
-        rows = self.row.messages.select_related("number", "contact").order_by("-updated_at")
-        return self.show(
-            request,
-            title=self.row.name,
-            batch=self.row,
-            watch=numbers(self.row),
-            at_work=self.row.state in AT_WORK,
-            later=self.row.state == BatchState.EXPANDING and self.row.send_at and self.row.send_at > clock.now(),
-            fall=as_rows(self.row.waterfall or {}),
-            numbers_url=self.admin.url("numbers", self.row.pk),
-            messages_url=messages_url(self.row),
-            latest=[(each, phones.display(each.number.e164), sentence(each)) for each in rows[:MOST_ROWS]],
-        )
+
+def is_told(batch: Batch, alerts: list[Alert]) -> bool:
+    """Whether one of `alerts` says what is wrong with `batch`: that which paused it raised it in the same moment."""
+    paused = batch.moved_at if batch.state == BatchState.PAUSED else None
+    return any(each.text == batch.problem or (paused and each.created_at >= paused) for each in alerts)
 
 
 class NumbersPage(Page):
-    """The figures of the watch page, for its script."""
+    """The figures of the watch page, for its script: 304 while they are what it knows already."""
 
     where = "<path:object_id>/numbers/"
     name = "numbers"
     row: Batch
 
-    def get(self, request: HttpRequest) -> JsonResponse:
-        return JsonResponse(numbers(self.row))
+    def get(self, request: HttpRequest) -> HttpResponse:
+        news = kept(self.row)
+        if request.headers.get("If-None-Match") == news.tag:
+            answer = HttpResponse(status=304)
+        else:
+            answer = HttpResponse(news.body, content_type="application/json")
+        answer["ETag"] = news.tag
+        answer["Cache-Control"] = "private, no-cache"
+        return answer
+
+
+class Look(NamedTuple):
+    """What is to be seen of a batch at one moment: numbers, and ready-made parts of the page by name."""
+
+    numbers: dict[str, Any]
+    parts: dict[str, str]
+
+
+class News(NamedTuple):
+    """A look, as the script gets it, and its ETag."""
+
+    seen: Look
+    body: bytes
+    tag: str
+
+
+def look(batch: Batch) -> Look:
+    """Count a batch now. The same for everybody who may see it."""
+    shown = {
+        "batch": batch,
+        "series": minutes.series(batch),
+        "reasons": figures.reasons(batch),
+        "latest": [(each, phones.display(each.number.e164), sentence(each)) for each in latest(batch)],
+        "messages_url": messages_url(batch),
+    }
+    # Stripped, because a part that is empty hides what stands around it.
+    parts = {name: render_to_string(f"admin/messaging/watch/{name}.html", shown).strip() for name in PARTS}
+    return Look(figures.numbers(batch), parts)
+
+
+PARTS: Final = ("chart", "minutes", "reasons", "latest")
+
+
+def kept(batch: Batch) -> News:
+    """The newest look at a batch that is fresh enough: a hundred who watch are not a hundred who count."""
+    key = f"watch:{batch.uuid}:{batch.state}"
+    known: News | None = cache.get(key)
+    if known is not None:
+        return known
+    began = time.perf_counter()
+    seen = look(batch)
+    body = json.dumps({**seen.numbers, "live": is_live(seen.numbers), "parts": seen.parts}).encode()
+    made = News(seen, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    cache.set(key, made, max(KEEP_S, COST * (time.perf_counter() - began)))
+    return made
+
+
+def is_live(numbers: Mapping[str, Any]) -> bool:
+    """Whether anything may still change by itself."""
+    return bool(numbers["state"] in figures.UNDER_WAY or numbers["going"] or numbers["waiting"] or numbers["unknown"])
+
+
+def refresh_s(batch: Batch, numbers: Mapping[str, Any]) -> int:
+    """After how many seconds a browser without JavaScript loads the page again; 0: not at all."""
+    if undo_s(batch):
+        return 2
+    if batch.state in figures.AT_WORK:
+        return 5
+    return 30 if is_live(numbers) else 0
+
+
+def undo_s(batch: Batch) -> int:
+    """The seconds left in which the start can be undone before texts leave at once; 0: none, or far more than people count."""
+    if batch.leaves_at is None or "undo" not in controls.possible(batch):
+        return 0
+    left = math.ceil((batch.leaves_at - clock.now()).total_seconds())
+    return left if left <= COUNTDOWN_S else 0
+
+
+def latest(batch: Batch) -> list[Message]:
+    """Some texts of which something became last. Of a large batch those of the last requests: sorting all takes seconds."""
+    rows = batch.messages.select_related("number", "contact", "chunk")
+    if batch.recipients <= minutes.SMALL:
+        return list(rows.order_by("-updated_at")[:MOST_ROWS])
+    sent = batch.chunks.filter(state__in=[ChunkState.ACCEPTED, ChunkState.REJECTED, ChunkState.UNKNOWN]).order_by("-id")
+    return list(
+        rows.filter(chunk__in=list(sent.values_list("pk", flat=True)[:MOST_ROWS])).order_by("-chunk", "-id")[:MOST_ROWS]
+    )
 
 
 def messages_url(batch: Batch) -> str:
@@ -89,82 +174,7 @@ def messages_url(batch: Batch) -> str:
     return reverse("admin:messaging_message_changelist") + f"?batch__id__exact={batch.pk}"
 
 
-def as_rows(fall: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """Key, sentence and count of each step of a waterfall, steps nobody falls at left out but the first and the last."""
-    always = {"audience", "will_send"}
-    return [(key, said, fall.get(key, 0)) for key, said in WATERFALL if key in always or fall.get(key, 0)]
-
-
-def numbers(batch: Batch) -> dict[str, Any]:
-    """Everything the watch page counts, from two grouped queries. The states always sum up to the recipients."""
-    groups = list(batch.messages.order_by().values_list("state", "delivery").annotate(n=Count("id")))
-    states = {state: sum(n for each, _, n in groups if each == state) for state in MessageState.values}
-    delivery = {rank: sum(n for state, each, n in groups if each == rank and state == MessageState.ACCEPTED)
-                for rank, _ in DELIVERY_TITLES}  # fmt: skip
-    total = sum(states.values())
-    arrived = delivery[Delivery.DELIVERED] + delivery[Delivery.READ]
-    failed = delivery[Delivery.FAILED] + states[MessageState.REJECTED]
-    unknown = states[MessageState.UNKNOWN]
-    unclear = states[MessageState.UNKNOWN] + states[MessageState.WRITTEN_OFF]
-    waiting = sum(states[state] for state in WAITING)
-    parts = {"arrived": arrived, "going": states[MessageState.ACCEPTED] - arrived - delivery[Delivery.FAILED],
-             "unclear": unclear, "failed": failed}  # fmt: skip
-    return {
-        "state": batch.state,
-        "state_title": BatchState(batch.state).label,
-        "problem": batch.problem,
-        "stopped": stopped(batch) if waiting or batch.state == BatchState.EXPANDING else "",
-        "total": total,
-        "waiting": waiting,
-        "left": total - waiting - states[MessageState.SKIPPED],
-        "skipped": states[MessageState.SKIPPED],
-        "unknown": unknown,
-        **parts,
-        "bar": {name: percent(n, total) for name, n in parts.items()},
-        "states": [(state, MessageState(state).label, n) for state, n in states.items()],
-        "delivery": [(int(rank), str(title), delivery[rank]) for rank, title in DELIVERY_TITLES],
-        "reasons": reasons(batch),
-        "pace": pace(batch, total - waiting - states[MessageState.SKIPPED], waiting),
-    }
-
-
-def percent(part: int, whole: int) -> float:
-    return round(100 * part / whole, 2) if whole else 0.0
-
-
-def reasons(batch: Batch) -> list[tuple[str, int]]:
-    """Why texts did not leave or arrive, the most frequent first."""
-    bad = batch.messages.filter(state__in=[MessageState.SKIPPED, MessageState.REJECTED])
-    failed = batch.messages.filter(state=MessageState.ACCEPTED, delivery=Delivery.FAILED)
-    found: dict[str, int] = {}
-    for rows in (bad, failed):
-        counted = rows.order_by().values_list("reason", "error_text", "error_code").annotate(n=Count("id"))
-        for reason, text, code, n in counted.order_by("-n")[:MOST_REASONS]:
-            why = text or code or (Reason(reason).label if reason else "The provider gave no reason")
-            found[why] = found.get(why, 0) + n
-    return sorted(found.items(), key=lambda each: -each[1])[:MOST_REASONS]
-
-
-def stopped(batch: Batch) -> str:
-    """Why nothing leaves although the batch runs, and what happens next; nothing when texts leave."""
-    account = batch.account
-    if batch.state not in AT_WORK:
-        return ""
-    if not account.is_active:
-        return f"{account} is switched off. Nothing leaves until an administrator switches it on again."
-    if account.circuit_open:
-        why = account.circuit_reason.rstrip(".") or "the provider does not answer as it should"
-        return f"Nothing leaves at the moment: {why}. {account} is asked again every half minute; then it goes on by itself."
-    if account.paused_until and account.paused_until > clock.now():
-        return f"The provider asked for a break until {timezone.localtime(account.paused_until):%H:%M:%S}; then it goes on by itself."
-    return ""
-
-
-def pace(batch: Batch, left: int, waiting: int) -> str:
-    """How fast it goes and about how long it still takes; nothing while nothing can be said."""
-    if batch.state not in AT_WORK or not batch.started_at or not left or not waiting:
-        return ""
-    seconds = max((clock.now() - batch.started_at).total_seconds(), 1.0)
-    rate = left / seconds
-    minutes = math.ceil(waiting / rate / 60)
-    return f"{rate:,.1f} texts a second, about {minutes:,} more minute{'s' if minutes != 1 else ''}"
+def as_rows(batch: Batch) -> list[tuple[str, str, int]]:
+    """Key, sentence and count of each step of the waterfall, steps nobody falls at left out but the first and the last."""
+    fall, always = batch.waterfall or {}, {"audience", "will_send"}
+    return [(key, said, fall.get(key, 0)) for key, said in waterfall(batch) if key in always or fall.get(key, 0)]

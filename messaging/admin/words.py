@@ -30,7 +30,7 @@ _BY_STATE: Final[dict[str, str]] = {
     MessageState.WRITTEN_OFF: "Nobody knows whether it was sent. Staff closed it: it is not sent again.",
     MessageState.UNKNOWN: (
         "Nobody knows whether it was sent: it was handed over, but no answer came back. It is never sent again by itself, "
-        "so that nobody gets it twice. A report may still settle it; after a quarter of an hour, decide below."
+        "so that nobody gets it twice. A report may still settle it; after a quarter of an hour, staff may decide."
     ),
 }
 _BY_DELIVERY: Final[dict[int, str]] = {
@@ -52,6 +52,18 @@ _BY_REASON: Final[dict[str, str]] = {
     Reason.CANCELLED: "It was not sent, because the batch was cancelled.",
     Reason.QUIET_HOURS: "It is held back until the quiet hours end, then it is sent by itself.",
     Reason.REFUSED: "The provider refused it. It was not sent.",
+    Reason.CAPPED: "It was not sent, because the person got enough texts that day. Write to them on another day.",
+    Reason.EXPIRED: "It was not sent, because its time had run out before it could leave. If it still matters, write a new batch.",
+}
+# Why texts of a batch were not sent, and what to do, of any number of them.
+SKIPPED: Final[dict[str, str]] = {
+    Reason.OPTED_OUT: "They opted out before their text left. They can change that by texting START; staff can lift it with a reason.",
+    Reason.BLANK: "A field in the text is blank for them. Fill it in the list, or give it a fallback, then write to them in a new batch.",
+    Reason.TOO_LONG: "With their fields the text is longer than can be sent. Shorten it and write to them in a new batch.",
+    Reason.EMPTY: "With their fields nothing is left of the text. Write to them in a new batch.",
+    Reason.CANCELLED: "They waited when the batch was cancelled. Write a new batch if they should get it after all.",
+    Reason.CAPPED: "They got enough texts that day. Write to them on another day.",
+    Reason.EXPIRED: "Its time had run out before their text could leave. Write a new batch if it still matters.",
 }
 
 
@@ -65,7 +77,10 @@ def sentence(message: Message) -> str:
         said = _BY_STATE[message.state]
     why = message.error_text or message.error_code
     arrived = message.state == MessageState.ACCEPTED and message.delivery >= Delivery.DELIVERED
-    return said if arrived or not why else f"{said} The provider says: {why.rstrip('.')}."
+    if arrived or not why:
+        return said
+    # Of an unknown text the provider has said nothing; it is we who lost its answer.
+    return f"{said} {'What happened' if message.state == MessageState.UNKNOWN else 'The provider says'}: {why.rstrip('.')}."
 
 
 def tone(message: Message) -> str:
@@ -84,18 +99,24 @@ def tone(message: Message) -> str:
     )
 
 
-WATERFALL: Final[tuple[tuple[str, str], ...]] = (
-    ("audience", "Contacts in the lists"),
+_WATERFALL: Final[tuple[tuple[str, str], ...]] = (
+    ("audience", "Contacts in the lists and segments"),
     ("duplicates", "In several lists, or twice: written to once"),
     ("invalid", "Left out: a field is blank, or the text is too long for them"),
     ("opted_out", "Left out: opted out"),
     ("capped", "Left out: got enough texts lately"),
-    ("quiet_hours", "Held until the quiet hours end"),
+    ("quiet_hours", "Held until the quiet hours end, then sent"),
     ("will_send", "Will be sent"),
 )
 
 
+def waterfall(batch: Batch) -> list[tuple[str, str]]:
+    """The steps from the audience of `batch` to what is sent, each with its sentence."""
+    first = "Got the first text, or may have got it" if batch.corrects_id else _WATERFALL[0][1]
+    return [("audience", first), *_WATERFALL[1:]]
+
+
 def how_many(batch: Batch) -> int:
-    """How many texts a submitted batch sends in all, those held for their hour included."""
+    """How many texts a submitted batch sends in all, those held for their hour included; 0 of a draft."""
     fall = batch.waterfall or {}
     return int(fall.get("will_send", 0)) + int(fall.get("quiet_hours", 0))

@@ -22,6 +22,7 @@ EXTENSION: Final = "\f^{}\\[~]|€"
 SEPTETS_ALONE, SEPTETS_JOINED = 160, 153
 UNITS_ALONE, UNITS_JOINED = 70, 67
 
+_PLAIN: Final = "".join(filter(str.isascii, BASIC)).encode()
 _not_basic: Final = re.compile(f"[^{re.escape(BASIC)}]").search
 _foreign: Final = re.compile(f"[^{re.escape(BASIC + EXTENSION)}]")
 _extended: Final = re.compile(f"[{re.escape(EXTENSION)}]")
@@ -40,7 +41,8 @@ class Segments:
 
 def count(text: str) -> int:
     """How many segments `text` takes; 0 when it is empty."""
-    if not _not_basic(text):
+    # Most texts are ASCII: deleting all that is allowed takes a third of the time of searching for what is not.
+    if (text.isascii() and not text.encode().translate(None, _PLAIN)) or not _not_basic(text):
         length = len(text)
         return min(length, 1) if length <= SEPTETS_ALONE else -(-length // SEPTETS_JOINED)
     return measure(text).segments

@@ -11,37 +11,47 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import uuid4
+from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
+from django.utils import timezone
 
-from messaging.composing.audience import PAGE, Audience, Page, Person, abilities_of
-from messaging.composing.previewing import (
-    LISTS_CHANGED,
-    Preview,
-    Sample,
-    begin_snapshot,
-    no_one,
-    opens_at,
-    pour,
-    preview,
-    snapshot,
-    snapshot_of,
-)
-from messaging.models import Batch, Chunk, Message, Waterfall
+from messaging.composing.audience import Audience, Page, Person, abilities_of
+from messaging.composing.opening import Opening
+from messaging.composing.packing import ChunkGone, Packer
+from messaging.composing.previewing import Finding, Preview, Sample, preview, preview_for
+from messaging.composing.snapshots import LISTS_CHANGED, begin_snapshot, snapshot, snapshot_of
+from messaging.composing.sources import PAGE
+from messaging.composing.steps import STEPS, Entry, StepPage, people
+from messaging.composing.waterfalls import no_one, pour
+from messaging.models import Alert, AlertKind, Batch, Chunk, Message, Waterfall
 from messaging.statuses import BatchState, MessageState, Reason
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
 from smsportal.claims import Claim, claim, free, let_go
 from smsportal.problems import Problem
-from smsportal.providers.base import Abilities, Delivery, pack
-from smsportal.sql import delete_all, insert_each
+from smsportal.providers.base import Abilities, Delivery
+from smsportal.sql import delete_all, insert_each, new_uuids
 from smsportal.text import clean
 
-__all__ = ["Preview", "Sample", "expand", "next_batch", "preview", "snapshot"]
+__all__ = [
+    "STEPS",
+    "Entry",
+    "Finding",
+    "Preview",
+    "Sample",
+    "StepPage",
+    "expand",
+    "next_batch",
+    "people",
+    "preview",
+    "preview_for",
+    "snapshot",
+]
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +73,37 @@ _NEW: Final = {
 
 
 def next_batch() -> Claim | None:
-    """Claim the next started batch whose time has come, or None."""
-    due = Q(send_at=None) | Q(send_at__lte=clock.now())
-    return claim(Batch.objects.filter(free(), due, state=BatchState.EXPANDING).order_by("id"), LEASE_S)
+    """Claim the next started batch whose time has come, or None.
+
+    One that is long overdue, because nobody worked when its time came, is paused instead: a person must say whether it
+    is still to be sent.
+    """
+    now = clock.now()
+    due = (Q(leaves_at=None) | Q(leaves_at__lte=now)) & (Q(send_at=None) | Q(send_at__lte=now))
+    waiting = Batch.objects.filter(free(), due, state=BatchState.EXPANDING).order_by("id")
+    while (held := claim(waiting, LEASE_S)) is not None:
+        if not _ask_if_overdue(held):
+            return held
+    return None
+
+
+def _ask_if_overdue(held: Claim) -> bool:
+    """Whether a claimed batch is too late to be sent without being asked for again; then it is paused."""
+    batch, now = Batch.objects.select_related("unit").get(pk=held.pk), clock.now()
+    latest = timedelta(minutes=settings.OVERDUE_MINUTES)
+    expired = batch.expires_at is not None and batch.expires_at <= now  # nothing of it will leave: nothing to ask
+    if batch.late_allowed or expired or batch.send_at is None or now - batch.send_at <= latest:
+        return False
+    meant = timezone.localtime(batch.send_at, ZoneInfo(batch.unit.time_zone))
+    problem = f"It was to be sent on {meant:%d %B at %H:%M} and could not be. Resume it to send it now, or cancel it."
+    with transaction.atomic():
+        if _pause(held, problem):
+            told = f"“{clean(batch.name, 200)}” waits. {problem}"
+            Alert.objects.create(unit=batch.unit, batch=batch, kind=AlertKind.OVERDUE, text=told)
+            log.warning("Batch %s is overdue and waits to be resumed", held.pk)
+        else:
+            let_go(Batch, held)  # somebody else stopped it meanwhile
+    return True
 
 
 def expand(held: Claim) -> None:
@@ -79,33 +117,60 @@ def expand(held: Claim) -> None:
     try:
         _expand(held)
     except Problem as mistake:
-        _mine(held).update(
-            state=BatchState.PAUSED,
-            resume_to=BatchState.EXPANDING,
-            problem=clean(mistake.detail, 500),
-            owner="",
-            lease_until=None,
-            updated_at=clock.now(),
-        )
+        _pause(held, mistake.detail)
         log.error("Batch %s cannot be composed and is paused: %s", held.pk, mistake.detail)
+
+
+def _pause(held: Claim, problem: str) -> bool:
+    """Pause a claimed batch and let go of it. False when it is not ours to pause any more."""
+    paused = _mine(held).update(
+        state=BatchState.PAUSED,
+        resume_to=BatchState.EXPANDING,
+        problem=clean(problem, 500),
+        owner="",
+        lease_until=None,
+        updated_at=clock.now(),
+    )
+    return bool(paused)
 
 
 def _expand(held: Claim) -> None:
     batch = Batch.objects.select_related("account", "unit").get(pk=held.pk)
-    opens, abilities = opens_at(batch), per_call(batch.account)
+    opening = Opening(batch)
+    packer = Packer(batch, per_call(batch.account), opening)
     waterfall = batch.waterfall if batch.expanded_to and batch.waterfall else no_one()
     digest = begin_snapshot(batch)
     digest.update(snapshot_of(_written(batch)))
-    for page in Audience(batch).pages(after=batch.expanded_to):
-        waterfall = pour(waterfall, page.people, page.contacts, held=opens is not None)
-        if not _write(held, page, waterfall, abilities, opens):
+    audience = Audience(batch)
+    for page in audience.pages(after=batch.expanded_to):
+        try:
+            with transaction.atomic():
+                still = audience.held(page)
+                waterfall = pour(waterfall, still.people, still.contacts, opens=opening)
+                written = _write(held, still, waterfall, packer, batch.expires_at)
+        except ChunkGone:  # whoever claims the batch next sees what is still waiting
+            written = False
+        if not written:
             let_go(Batch, held)
             return
         digest.update(snapshot_of((person.e164, person.text) for person in page.people))
-    if batch.snapshot in {"", digest.hexdigest()}:
-        _mine(held).update(state=BatchState.RUNNING, owner="", lease_until=None, updated_at=clock.now())
+    if batch.snapshot not in {"", digest.hexdigest()}:
+        _throw_away(held, LISTS_CHANGED)
+    elif problem := _unapproved(batch, waterfall):
+        _throw_away(held, problem)
     else:
-        _throw_away(held)
+        _mine(held).update(state=BatchState.RUNNING, owner="", lease_until=None, updated_at=clock.now())
+
+
+def _unapproved(batch: Batch, waterfall: Waterfall) -> str:
+    """Why a batch that was small enough to need no approval needs one now, or "".
+
+    The same people, but more of them get it: some were over the cap when it was submitted, or opted in since.
+    """
+    texts = waterfall["will_send"] + waterfall["quiet_hours"]
+    if not batch.snapshot or batch.approver_id is not None or texts <= settings.APPROVAL_ABOVE:
+        return ""
+    return f"It would go to {texts:,} people by now, so a colleague must approve it. Look at the preview and submit it again."
 
 
 def _written(batch: Batch) -> Iterator[tuple[str, str]]:
@@ -124,42 +189,45 @@ def _mine(held: Claim) -> QuerySet[Batch]:
     return Batch.objects.filter(pk=held.pk, fence=held.fence, state=BatchState.EXPANDING)
 
 
-def _write(held: Claim, page: Page, waterfall: Waterfall, abilities: Abilities, opens: datetime | None) -> bool:
-    """One page in one transaction. False when the batch is no longer ours to write: then nothing was written."""
-    with transaction.atomic():
-        # The batch's row first: whoever pauses or cancels waits for this page, or this page finds it done.
-        taken = _mine(held).update(
-            expanded_to=page.last,
-            recipients=F("recipients") + len(page.people),
-            waterfall=waterfall,
-            lease_until=clock.after(LEASE_S),
-            updated_at=clock.now(),
-        )
-        if taken:
-            now = clock.now()
-            same = {**_NEW, "batch": held.pk, "created_at": now, "updated_at": now}
-            insert_each(Message, _COLUMNS, _rows(held.pk, page.people, abilities, opens), same)
+def _write(held: Claim, page: Page, waterfall: Waterfall, packer: Packer, expires_at: datetime | None) -> bool:
+    """One page, in a transaction. False when the batch is no longer ours to write: then nothing was written."""
+    # The batch's row first: whoever pauses or cancels waits for this page, or this page finds it done.
+    taken = _mine(held).update(
+        expanded_to=page.last,
+        recipients=F("recipients") + len(page.people),
+        waterfall=waterfall,
+        lease_until=clock.after(LEASE_S),
+        updated_at=clock.now(),
+    )
+    if taken:
+        now = clock.now()
+        same = {**_NEW, "batch": held.pk, "created_at": now, "updated_at": now}
+        insert_each(Message, _COLUMNS, _rows(page.people, packer, expires_at), same)
     return bool(taken)
 
 
-def _rows(batch: int, people: list[Person], abilities: Abilities, opens: datetime | None) -> Iterator[tuple[Any, ...]]:
-    """The rows of a page: those to be sent in chunks of one call each, then those left out."""
-    calls = list(pack((person for person in people if not person.reason), abilities))
-    chunks = Chunk.objects.bulk_create(Chunk(batch_id=batch, size=len(call), not_before=opens) for call in calls)
-    state, reason = (MessageState.HELD, Reason.QUIET_HOURS) if opens else (MessageState.READY, Reason.NONE)
-    for chunk, call in zip(chunks, calls, strict=True):
-        for person in call:
-            yield _row(person, chunk.pk, str(state), str(reason))
+def _rows(people: list[Person], packer: Packer, expires_at: datetime | None) -> Iterator[tuple[Any, ...]]:
+    """The rows of a page: those to be sent, with their chunks, and those left out."""
+    late = _too_late(people, packer.opening, expires_at) if expires_at is not None else set()
+    going = [person for person in people if not person.reason and person.zones not in late]
+    uuids = iter(new_uuids(len(people)))
+    held, ready = (str(MessageState.HELD), str(Reason.QUIET_HOURS)), (str(MessageState.READY), "")
+    for person, chunk in packer.pack(going):
+        standing = held if chunk.opens else ready
+        yield next(uuids), chunk.pk, person.contact, person.number, person.text, person.segments, *standing
     for person in people:
-        if person.reason:
-            yield _row(person, None, str(MessageState.SKIPPED), person.reason)
+        if person.reason or person.zones in late:
+            standing = str(MessageState.SKIPPED), person.reason or str(Reason.EXPIRED)
+            yield next(uuids), None, person.contact, person.number, person.text, person.segments, *standing
 
 
-def _row(person: Person, chunk: int | None, state: str, reason: str) -> tuple[Any, ...]:
-    return uuid4(), chunk, person.contact, person.number, person.text, person.segments, state, reason
+def _too_late(people: list[Person], opening: Opening, expires_at: datetime) -> set[str]:
+    """The zones in which a text could not leave before the batch expires."""
+    now = clock.now()
+    return {own for own in {person.zones for person in people} if (opening(own) or now) >= expires_at}
 
 
-def _throw_away(held: Claim) -> None:
+def _throw_away(held: Claim, problem: str) -> None:
     """Void an approval that no longer says what would be sent; a person must look again. Nothing had left."""
     with transaction.atomic():
         voided = _mine(held).update(
@@ -171,10 +239,10 @@ def _throw_away(held: Claim) -> None:
             started_at=None,
             owner="",
             lease_until=None,
-            problem=LISTS_CHANGED,
+            problem=problem,
             updated_at=clock.now(),
         )
         if voided:
             delete_all(Message, "batch", held.pk)
             delete_all(Chunk, "batch", held.pk)
-            log.warning("Batch %s goes back to draft: its lists changed since it was approved", held.pk)
+            log.warning("Batch %s goes back to draft: %s", held.pk, problem)

@@ -1,52 +1,61 @@
-"""Who a batch is for: the contacts of its lists in the order of their numbers, one text per number, each with its fate. Reads only."""
+"""Who a batch is for: its people in the order of their numbers, one text per number, each with its fate. Reads only."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from contacts.models import DEFAULT_FIELDS, Contact
+from contacts.models import DEFAULT_FIELDS
 from contacts.models.lists import contact_fields
 from messaging import channels, wording
+from messaging.composing.capping import Lately, hold
+from messaging.composing.sources import PAGE, Row, lists_of, names_zones, read, sources_of
 from messaging.models import Batch
 from messaging.statuses import Reason
+from messaging.zones import FIELD, zones_of
 from smsportal import providers
 from smsportal.accounts.models import ProviderAccount
 from smsportal.providers.base import Abilities
 
-PAGE: Final = 2000  # numbers per transaction of composing; twenty full chunks at Ocelot
-
-_COLUMNS: Final = ("number_id", "pk", "number__e164", "number__opted_out", "email", "first_name", "last_name")
 _by_number: Final = itemgetter(0)
-
-Row = tuple[Any, ...]
+# What makes a value worth a closer look: a web address, or so many digits that they may be a secret.
+_RISKY: Final = re.compile(r"://|www\.|[0-9][0-9 -]{2,}[0-9]|\$ ?[0-9]", re.IGNORECASE).search
+_CONTACT_DATA: Final = {"Phone_Number", "Email_Address"}  # digits are nothing to wonder at there
 
 
 class Person(NamedTuple):
     """One number of an audience and its text. `reason` blank: it is to be sent. A tuple, for there are very many."""
 
     number: int  # PhoneNumber.id
-    contact: int
+    contact: int | None  # Contact.id; None of a corrected text whose contact is gone
+    contact_list: int | None
     e164: str
     name: str
     text: str
     segments: int
     reason: str
     blanks: tuple[str, ...]  # placeholders without a value
-    linked: bool  # a value brings a web address into the text
+    risky: bool  # a value brings a web address or many digits into the text
+    zones: str  # as messaging.zones writes them
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some people of an audience; `contacts` counts the contacts they stand for, `last` is the highest number's id."""
+    """Some people of an audience; `groups` are the contacts each of them stands for, `last` the highest number's id."""
 
     people: list[Person]
-    contacts: int
+    groups: list[list[Row]]
     last: int
+
+    @property
+    def contacts(self) -> int:
+        """How many contacts the people stand for."""
+        return sum(map(len, self.groups))
 
 
 def abilities_of(account: ProviderAccount) -> Abilities:
@@ -55,14 +64,18 @@ def abilities_of(account: ProviderAccount) -> Abilities:
 
 
 class Audience:
-    """The people of one batch, ready to be walked. Raises Wrong when the text has broken braces."""
+    """The people of one batch, ready to be walked. Raises Wrong when the text has broken braces or a segment is wrong."""
 
     def __init__(self, batch: Batch) -> None:
-        self.lists: list[int] = list(batch.lists.order_by("pk").values_list("pk", flat=True))
+        self.lists = lists_of(batch)
         self.render = wording.compile_text(batch.text)
         self.names = wording.placeholders(batch.text)
-        own = set(self.names) - {field.name for field in DEFAULT_FIELDS}
-        self.columns = (*_COLUMNS, "extra") if own else _COLUMNS
+        self.looked_at = tuple(name for name in self.names if name not in _CONTACT_DATA)
+        self.zoned = names_zones(self.lists)
+        self.own = self.zoned or bool(set(self.names) - {field.name for field in DEFAULT_FIELDS})
+        self.sources = sources_of(batch, self.lists, own_fields=self.own)
+        self.batch, self.lately = batch, Lately(batch)
+        self.unit_zone: str = batch.unit.time_zone
         channel = channels.get(batch.channel)
         self.count = channel.count
         self.max_text: int = min(channel.MAX_TEXT, abilities_of(batch.account).max_text)
@@ -70,20 +83,32 @@ class Audience:
     def pages(self, after: int = 0) -> Iterator[Page]:
         """Everyone whose PhoneNumber.id is above `after`, at most PAGE at a time.
 
-        Each list is read along its (contact_list, number) index and the lists are merged, so that memory stays flat
-        and a number that stands in several lists comes once.
+        The sources are read in the order of the numbers and merged, so that memory stays flat and a number that stands
+        in several of them comes once.
         """
-        merged = heapq.merge(*(self._rows(pk, after) for pk in self.lists), key=_by_number)
+        merged = heapq.merge(*(read(source, after, len(self.sources)) for source in self.sources), key=_by_number)
         groups = (list(rows) for _, rows in groupby(merged, key=_by_number))
         while page := list(islice(groups, PAGE)):
-            yield Page([self._person(rows) for rows in page], sum(map(len, page)), page[-1][0][0])
+            yield self._page(page)
 
-    def _rows(self, contact_list: int, after: int) -> Iterator[Row]:
-        rows = Contact.objects.present().filter(contact_list=contact_list, active=True)
-        columns = rows.order_by("number_id").values_list(*self.columns)
-        while found := list(columns.filter(number_id__gt=after)[:PAGE]):
-            yield from found
-            after = found[-1][0]
+    def only(self, number: int) -> Person | None:
+        """The person with this PhoneNumber.id, or None when nobody in the audience has it."""
+        rows = [row for source in self.sources for row in source.filter(number_id=number)]
+        return self._page([rows]).people[0] if rows else None
+
+    def held(self, page: Page) -> Page:
+        """`page` as it is to be written, in this transaction: without those another batch has reached since it was read."""
+        if not self.lately.most:
+            return page
+        hold(person.number for person in page.people)
+        if not self.lately.changed():
+            return page
+        self.lately = Lately(self.batch)
+        return replace(page, people=_capped(page.people, self.lately))
+
+    def _page(self, groups: list[list[Row]]) -> Page:
+        people = _capped([self._person(rows) for rows in groups], self.lately)
+        return Page(people, groups, groups[-1][0][0])
 
     def _person(self, rows: list[Row]) -> Person:
         """The first contact of a number that fills every placeholder, or else the first, and what it would be sent."""
@@ -91,22 +116,24 @@ class Audience:
         if blanks:
             others = (self._filled(other) for other in rows[1:])
             row, fields, text, blanks = next((o for o in others if not o[3]), (row, fields, text, blanks))
-        number, contact, e164, opted_out, _, first, last = row[:7]
+        number, contact, contact_list, e164, opted_out, _, first, last = row[:8]
+        named = fields.get(FIELD, "") if self.zoned else ""
         return Person(
-            number=number,
-            contact=contact,
-            e164=e164,
-            name=f"{first} {last}".strip(),
-            text=text,
-            segments=self.count(text),
-            reason=self._reason(text, blanks, opted_out=opted_out),
-            blanks=tuple(blanks),
-            linked=_has_link(fields.get(name, "") for name in self.names),
+            number,
+            contact,
+            contact_list,
+            e164,
+            f"{first or ''} {last or ''}".strip(),
+            text,
+            self.count(text),
+            self._reason(text, blanks, opted_out=opted_out),
+            tuple(blanks),
+            _RISKY("\n".join([fields.get(name, "") for name in self.looked_at])) is not None,
+            zones_of(e164, named, self.unit_zone),
         )
 
     def _filled(self, row: Row) -> tuple[Row, dict[str, str], str, list[str]]:
-        _, _, e164, _, email, first, last = row[:7]
-        fields = contact_fields(e164, email, first, last, row[7] if len(row) > 7 else {})
+        fields = contact_fields(row[3], row[5], row[6], row[7], (row[8] or {}) if self.own else {})
         text, blanks = self.render(fields)
         return row, fields, text[: self.max_text + 1], blanks  # a runaway text stays too long, not endless
 
@@ -120,5 +147,12 @@ class Audience:
         return Reason.TOO_LONG if len(text) > self.max_text else Reason.NONE
 
 
-def _has_link(values: Iterable[str]) -> bool:
-    return any("://" in value or "www." in value for value in values)
+def _capped(people: list[Person], lately: Lately) -> list[Person]:
+    """`people`, of whom those are left out who got enough."""
+    capped = lately.over((person.number, person.text) for person in people if not person.reason)
+    if not capped:
+        return people
+    return [
+        person._replace(reason=str(Reason.CAPPED)) if person.number in capped and not person.reason else person
+        for person in people
+    ]

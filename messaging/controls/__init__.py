@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F
+from django.db.models import BooleanField, Case, F, Q, Value, When
 
 from contacts.models import ContactList
 from messaging.composing.previewing import LISTS_CHANGED, Preview, snapshot, survey
-from messaging.controls.drafting import VOIDED, create, edit, refuse_unsendable
-from messaging.controls.moves import move, refusal
-from messaging.controls.resending import resolve_unknown, retry_failed
-from messaging.controls.singles import send_single
-from messaging.models import Batch, Chunk, Message
-from messaging.statuses import MOVES, BatchState, ChunkState, MessageState, Reason, allowed
+from messaging.controls.checking import refuse_expired, refuse_unsendable
+from messaging.controls.correcting import correct
+from messaging.controls.drafting import VOIDED, create, edit
+from messaging.controls.moves import move, possible, refusal, undoable
+from messaging.controls.recipients import FailureClass, Recipient, failure_classes, outcome_counts, outcome_rows
+from messaging.controls.resending import resolve_unknown, resolve_unknowns, retry_failed
+from messaging.controls.singles import send_single, test_send
+from messaging.controls.stopping import skip_cancelled, skip_waiting
+from messaging.models import Batch
+from messaging.statuses import MOVES, BatchState
 from smsportal import clock
 from smsportal.accounts.models import User
-from smsportal.problems import Conflict, Wrong
+from smsportal.problems import Changed, Conflict, Wrong
 
 __all__ = [
+    "FailureClass",
+    "Recipient",
     "approve",
     "busy",
     "cancel",
+    "correct",
     "create",
     "edit",
+    "failure_classes",
+    "outcome_counts",
+    "outcome_rows",
     "pause",
+    "possible",
     "reject",
     "resolve_unknown",
+    "resolve_unknowns",
     "resume",
     "retry_failed",
     "send_single",
+    "skip_cancelled",
     "start",
     "submit",
+    "test_send",
+    "undo",
 ]
 
 
@@ -45,6 +60,7 @@ def submit(batch: Batch, *, actor: User | None) -> Batch:
     """
     _refuse_unless(batch, "submit")
     refuse_unsendable(batch.account, batch.sender, batch.operator)
+    refuse_expired(batch.expires_at, _leaves_at(batch) or clock.now())
     seen, digest = survey(batch)
     if not seen.recipients:
         raise _nobody(seen)
@@ -65,10 +81,14 @@ def _nobody(seen: Preview) -> Wrong:
     return Wrong(sentence, errors={"lists": [sentence]})
 
 
-def approve(batch: Batch, *, actor: User) -> Batch:
-    """Let somebody else's batch go as it was submitted. Raises Conflict for one's own."""
+def approve(batch: Batch, *, actor: User, seen: str | None = None) -> Batch:
+    """Let somebody else's batch go as it was submitted. Raises Conflict for one's own.
+
+    `seen`: the snapshot of what the approver was shown; raises Changed when it is another by now.
+    """
     _refuse_own(batch, actor)
-    move(batch, "approve", actor=actor, state=BatchState.APPROVED, approver=actor)
+    _refuse_unseen(batch, seen)
+    move(batch, "approve", actor=actor, only=Q(snapshot=batch.snapshot), state=BatchState.APPROVED, approver=actor)
     return batch
 
 
@@ -81,21 +101,78 @@ def reject(batch: Batch, *, actor: User) -> Batch:
 
 def _refuse_own(batch: Batch, actor: User) -> None:
     if actor.pk in {batch.author_id, batch.submitter_id}:
-        mine = [move for move in allowed(batch.state) if move not in ("approve", "reject")]
-        raise Conflict("Nobody approves or rejects their own batch; ask a colleague.", allowed=mine)
+        others = [move for move in possible(batch) if move not in ("approve", "reject")]
+        raise Conflict("Nobody approves or rejects their own batch; ask a colleague.", allowed=others)
 
 
-def start(batch: Batch, *, actor: User | None) -> Batch:
+def _refuse_unseen(batch: Batch, seen: str | None) -> None:
+    if seen is not None and seen != batch.snapshot:
+        raise Changed(f"“{batch.name}” was submitted anew since you looked at it. Look at it again.")
+
+
+def start(
+    batch: Batch, *, actor: User | None, undo_s: float = 0, typed: int | None = None, seen: str | None = None
+) -> Batch:
     """Let an approved batch be prepared and sent, now or at its `send_at`; ring "composing" afterwards.
 
-    Raises Conflict when its lists changed since it was approved: then it is a draft again, to be looked at.
+    For `undo_s` seconds nothing is prepared, and `undo` takes it back. `typed`: how many texts the person says there
+    are; raises Wrong when there are others. `seen`: the snapshot of what the person was shown. Raises Conflict when
+    its lists changed since it was approved: then it is a draft again, to be looked at.
     """
     _refuse_unless(batch, "start")
+    _refuse_unseen(batch, seen)
+    _refuse_miscounted(batch, typed)
     refuse_unsendable(batch.account, batch.sender, batch.operator)
+    leaves_at, now = _leaves_at(batch, undo_s), clock.now()
+    refuse_expired(batch.expires_at, leaves_at or now)
     if snapshot(batch) != batch.snapshot:
         move(batch, "start", actor=actor, state=BatchState.DRAFT, **{**VOIDED, "problem": LISTS_CHANGED})
-        raise Conflict(LISTS_CHANGED, allowed=allowed(batch.state))
-    move(batch, "start", actor=actor, state=BatchState.EXPANDING, started_at=clock.now(), problem="")
+        raise Conflict(LISTS_CHANGED, allowed=possible(batch))
+    move(
+        batch,
+        "start",
+        actor=actor,
+        only=Q(snapshot=batch.snapshot),
+        state=BatchState.EXPANDING,
+        started_at=now,
+        leaves_at=leaves_at,
+        # Who starts it after its time knows that it is late.
+        late_allowed=batch.send_at is not None and batch.send_at <= now,
+        problem="",
+    )
+    return batch
+
+
+def _leaves_at(batch: Batch, undo_s: float = 0) -> datetime | None:
+    """When preparing may begin; None: at once."""
+    return max(filter(None, [batch.send_at, clock.after(undo_s) if undo_s > 0 else None]), default=None)
+
+
+def _refuse_miscounted(batch: Batch, typed: int | None) -> None:
+    falls = batch.waterfall or {}
+    texts = falls.get("will_send", 0) + falls.get("quiet_hours", 0)
+    if typed is not None and typed != texts:
+        sentence = f"There are {texts:,} texts, not {typed:,}. Look at the preview, then type how many there are."
+        raise Wrong(sentence, errors={"typed": [sentence]})
+
+
+def undo(batch: Batch, *, actor: User | None) -> Batch:
+    """Take a start back: approved again, as if it had not been started. Raises Conflict once preparing may have begun.
+
+    The fence is raised: a worker whose clock runs ahead may have claimed it already, and what it writes hits no row.
+    """
+    claim_lost: dict[str, Any] = {"fence": F("fence") + 1, "owner": "", "lease_until": None}
+    move(
+        batch,
+        "undo",
+        actor=actor,
+        only=undoable(),
+        state=BatchState.APPROVED,
+        started_at=None,
+        leaves_at=None,
+        late_allowed=False,
+        **claim_lost,
+    )
     return batch
 
 
@@ -106,19 +183,18 @@ def pause(batch: Batch, *, actor: User | None) -> Batch:
 
 
 def resume(batch: Batch, *, actor: User | None) -> Batch:
-    """Go on where it was paused; ring "composing" and "sending" afterwards."""
-    move(batch, "resume", actor=actor, state=F("resume_to"), resume_to="", problem="")
+    """Go on where it was paused, be it overdue by now; ring "composing" and "sending" afterwards."""
+    late = Case(
+        When(send_at__lte=clock.now(), then=Value(value=True)), default=F("late_allowed"), output_field=BooleanField()
+    )
+    move(batch, "resume", actor=actor, state=F("resume_to"), resume_to="", problem="", late_allowed=late)
     return batch
 
 
 def cancel(batch: Batch, *, actor: User | None) -> Batch:
-    """Send nothing more for good. What waits is skipped in the same transaction; what is on its way is finished."""
-    now = clock.now()
-    with transaction.atomic():
-        move(batch, "cancel", actor=actor, state=BatchState.CANCELLED, finished_at=now, resume_to="")
-        Chunk.objects.filter(batch=batch, state=ChunkState.READY).update(state=ChunkState.EMPTY)
-        waiting = Message.objects.filter(batch=batch, state__in=[MessageState.HELD, MessageState.READY])
-        waiting.update(state=MessageState.SKIPPED, reason=Reason.CANCELLED, updated_at=now)
+    """Send nothing more for good. What waits is skipped at once; what is on its way is finished."""
+    move(batch, "cancel", actor=actor, state=BatchState.CANCELLED, finished_at=clock.now(), resume_to="")
+    skip_waiting(batch.pk)
     return batch
 
 

@@ -1,61 +1,23 @@
-"""Makes and edits drafts of batches, and tells everything that is wrong with one at once."""
+"""Makes and edits drafts of batches; a form that is sent twice makes one."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Mapping
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, Final
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from contacts.models import ContactList
-from messaging import channels, wording
-from messaging.composing.audience import abilities_of
+from contacts.models import ContactList, Segment
+from messaging.controls.checking import Draft, check
 from messaging.controls.moves import move
 from messaging.models import Batch, Template, TemplateVersion
 from messaging.statuses import BatchState
-from smsportal import phones
 from smsportal.accounts.models import ProviderAccount, Unit, User
-from smsportal.problems import Changed, Problem, Wrong
+from smsportal.problems import Changed, Wrong
 from smsportal.text import clean
-
-E164: Final = re.compile(r"\+[1-9]\d{6,14}\Z")
-_OPTIONS_MEAN_TEXT: Final = "Options are texts by name, such as {“campaign”: “fall”}."
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What staff decide about a batch. `version` is the template's version the text was taken from, if any."""
-
-    name: str
-    account: ProviderAccount
-    channel: str
-    sender: str
-    operator: str
-    lists: Sequence[ContactList]
-    text: str
-    version: TemplateVersion | None
-    send_at: datetime | None
-    provider_options: Mapping[str, str]
-
-    def columns(self) -> dict[str, Any]:
-        """The batch's columns; the lists are no column."""
-        return {
-            "name": clean(self.name).strip(),
-            "account": self.account,
-            "channel": self.channel,
-            "sender": address(self.sender),
-            "operator": clean(self.operator).strip() or self.account.operator,
-            "text": self.text,
-            "template_version": self.version,
-            "send_at": self.send_at,
-            "provider_options": {clean(name): clean(value) for name, value in self.provider_options.items()},
-        }
 
 
 def create(
@@ -66,14 +28,21 @@ def create(
     sender: str,
     name: str,
     lists: Collection[ContactList] = (),
+    segments: Collection[Segment] = (),
     operator: str = "",
     text: str = "",
     template: Template | None = None,
     send_at: datetime | None = None,
+    expires_at: datetime | None = None,
     provider_options: Mapping[str, str] | None = None,
     channel: str = "sms",
+    token: str = "",
 ) -> Batch:
-    """A new draft; `text` or `template`, not both. Raises Wrong with all that is wrong by field."""
+    """A new draft; `text` or `template`, not both. Raises Wrong with all that is wrong by field.
+
+    `token` (at most 64 characters): of the form it was written in. The same form sent again gives the same batch; sent
+    with other words it edits that batch, so it raises Conflict when the batch has begun meanwhile.
+    """
     wording_text, version = _worded(text, template)
     draft = Draft(
         name=name,
@@ -82,28 +51,57 @@ def create(
         sender=sender,
         operator=operator,
         lists=list(lists),
+        segments=list(segments),
         text=wording_text,
         version=version,
         send_at=send_at,
+        expires_at=expires_at,
         provider_options=provider_options or {},
     )
-    _check(draft)
-    with transaction.atomic():
-        batch = Batch.objects.create(unit=unit, author=actor, **draft.columns())
-        batch.lists.set(draft.lists)
-    return batch
+    return write(draft, actor=actor, unit=unit, token=clean(token)[:64])
+
+
+def write(draft: Draft, *, actor: User | None, unit: Unit, token: str = "") -> Batch:
+    """Store a checked draft as a new batch, or find the batch this form has made already."""
+    check(draft)
+    made = Batch.objects.filter(unit=unit, token=token) if token else Batch.objects.none()
+    if (earlier := made.first()) is None:
+        try:
+            with transaction.atomic():
+                batch = Batch.objects.create(unit=unit, author=actor, token=token, **draft.columns())
+                batch.lists.set(draft.lists)
+                batch.segments.set(draft.segments)
+            return batch
+        except IntegrityError:  # the other of two clicks was first
+            earlier = made.first()
+            if earlier is None:
+                raise
+    return earlier if _says(earlier, draft) else _rewrite(earlier, draft, actor)
+
+
+def _says(batch: Batch, draft: Draft) -> bool:
+    """Whether `batch` is what `draft` would make it."""
+    return (
+        all(getattr(batch, name) == value for name, value in draft.columns().items())
+        and set(batch.lists.all()) == set(draft.lists)
+        and set(batch.segments.all()) == set(draft.segments)
+    )
 
 
 def edit(batch: Batch, *, actor: User | None, revision: int | None = None, **changes: Any) -> Batch:
     """Change a batch that has not begun: it is a draft again, of the next revision, and nobody has approved it.
 
-    `changes` are arguments of `create`, without `actor` and `unit`. `revision`: the one the caller has seen.
+    `changes` are arguments of `create`, without `actor`, `unit` and `token`. `revision`: the one the caller has seen.
     Raises Wrong, Conflict when it has begun, Changed when somebody else was first.
     """
     if revision is not None and revision != batch.revision:
         raise Changed(f"“{batch.name}” was edited meanwhile. Look at it again.")
     draft = _changed(batch, changes)
-    _check(draft)
+    check(draft)
+    return _rewrite(batch, draft, actor)
+
+
+def _rewrite(batch: Batch, draft: Draft, actor: User | None) -> Batch:
     with transaction.atomic():
         move(
             batch,
@@ -115,21 +113,24 @@ def edit(batch: Batch, *, actor: User | None, revision: int | None = None, **cha
             **VOIDED,
         )
         batch.lists.set(draft.lists)
+        batch.segments.set(draft.segments)
     return batch
 
 
-# What submitting and approving had written.
+# What submitting, approving and starting had written.
 VOIDED: Final[dict[str, Any]] = {
     "snapshot": "",
     "waterfall": None,
     "submitter": None,
     "approver": None,
+    "leaves_at": None,
+    "late_allowed": False,
     "problem": "",
 }
 
 
 def _changed(batch: Batch, changes: dict[str, Any]) -> Draft:
-    known = {field.name for field in fields(Draft)} - {"version"} | {"template"}
+    known = {field.name for field in fields(Draft)} - {"version", "corrects"} | {"template"}
     if unknown := changes.keys() - known:
         raise TypeError(f"A batch has no {', '.join(sorted(unknown))} to edit")
     draft = Draft(
@@ -139,14 +140,18 @@ def _changed(batch: Batch, changes: dict[str, Any]) -> Draft:
         sender=batch.sender,
         operator=batch.operator,
         lists=list(batch.lists.all()),
+        segments=list(batch.segments.select_related("contact_list")),
         text=batch.text,
         version=batch.template_version,
         send_at=batch.send_at,
+        expires_at=batch.expires_at,
+        corrects=batch.corrects,
         provider_options=batch.provider_options,
     )
     if changes.get("text") is not None or changes.get("template") is not None:
         text, version = _worded(changes.get("text") or "", changes.get("template"))
-        draft = replace(draft, text=text, version=version)
+        same = changes.get("template") is None and text == draft.text  # a form sends back what it showed
+        draft = replace(draft, text=text, version=draft.version if same else version)
     given = {name: value for name, value in changes.items() if name not in {"text", "template"}}
     if "provider_options" in given:
         given["provider_options"] = given["provider_options"] or {}
@@ -163,72 +168,3 @@ def _worded(text: str, template: Template | None) -> tuple[str, TemplateVersion 
     if version is None:
         raise Wrong("The template has no text yet.", errors={"template": ["The template has no text yet."]})
     return version.text, version
-
-
-def _check(draft: Draft) -> None:
-    """Raise Wrong with every mistake of `draft` by field."""
-    errors: dict[str, list[str]] = {}
-    if not draft.name.strip() or len(draft.name.strip()) > 200:
-        errors["name"] = ["Give the batch a name of at most 200 characters."]
-    if draft.channel not in channels.CHANNELS or draft.channel not in abilities_of(draft.account).channels:
-        errors["channel"] = [f"{draft.account} does not carry “{draft.channel}”."]
-    if not draft.sender.strip() or len(draft.sender.strip()) > 32:
-        errors["sender"] = ["Name the number the texts come from."]
-    if draft.operator.strip() and not _is_email(draft.operator.strip()):
-        errors["operator"] = ["The operator is an e-mail address."]
-    if draft.send_at is not None and draft.send_at.tzinfo is None:
-        errors["send_at"] = ["Give the time with its offset, as in 2026-09-01T09:00:00-04:00."]
-    if not all(isinstance(part, str) for pair in draft.provider_options.items() for part in pair):
-        errors["provider_options"] = [_OPTIONS_MEAN_TEXT]
-    if sentences := [] if "channel" in errors else _text_mistakes(draft):
-        errors["text"] = sentences
-    if errors:
-        raise Wrong(" ".join(sentence for found in errors.values() for sentence in found), errors=errors)
-
-
-def _text_mistakes(draft: Draft) -> list[str]:
-    if not draft.text.strip():
-        return ["Write a text, or choose a template."]
-    schemas = {each.name: [remote.name for remote in each.schema()] for each in draft.lists}
-    try:
-        wording.refuse_unknown(draft.text, schemas)
-        shortest = len(wording.literal(draft.text))
-    except Problem as mistake:
-        return mistake.errors["text"]
-    limit = min(channels.get(draft.channel).MAX_TEXT, abilities_of(draft.account).max_text)
-    return [f"The text has {shortest:,} characters; at most {limit:,} can be sent."] if shortest > limit else []
-
-
-def _is_email(text: str) -> bool:
-    try:
-        validate_email(text)
-    except ValidationError:
-        return False
-    return True
-
-
-def address(text: str) -> str:
-    """A sender as it is stored: E.164 for a phone number however it is written, else the name as it stands."""
-    plain = clean(text).strip()
-    if E164.match(plain):
-        return plain
-    try:
-        return phones.to_e164(plain)
-    except phones.BadNumber:
-        return plain
-
-
-def refuse_unsendable(account: ProviderAccount, sender: str, operator: str) -> None:
-    """Raise Wrong when nothing could be sent through `account` from `sender`: closed, unknown or nobody to answer."""
-    errors: dict[str, list[str]] = {}
-    if not account.is_active:
-        errors["account"] = [f"{account} is switched off; choose another account or have it switched on."]
-    senders = set(account.senders.values_list("address", flat=True))
-    if senders and sender not in {address(each) for each in senders}:
-        errors["sender"] = [f"“{sender}” is not a sender of {account}. There are: {', '.join(sorted(senders)[:10])}."]
-    elif not senders and not E164.match(sender):
-        errors["sender"] = [f"“{sender}” is not a phone number; write it like +13125550100."]
-    if abilities_of(account).needs_operator and not operator:
-        errors["operator"] = [f"{account} needs an operator: the e-mail address of who gets the answers."]
-    if errors:
-        raise Wrong(" ".join(sentence for found in errors.values() for sentence in found), errors=errors)

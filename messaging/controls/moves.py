@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from django.db.models import Q
 from django.utils import timezone
 
 from messaging.models import Batch
@@ -12,34 +13,52 @@ from smsportal import clock
 from smsportal.accounts.models import User
 from smsportal.problems import Changed, Conflict, Problem
 
+# Actions whose name, as programs write it, is no English.
+_SAID: Final = {"retry-failed": "retry what failed"}
 
-def move(batch: Batch, action: str, *, actor: User | None, **changes: Any) -> None:
-    """Make `action` on `batch` with `changes`, and read the row again.
+
+def move(batch: Batch, action: str, *, actor: User | None, only: Q | None = None, **changes: Any) -> None:
+    """Make `action` on `batch` with `changes`, and read the row again. `only`: what must hold of the row besides.
 
     Raises Conflict when the batch is not in a state the action may be asked in, and Changed when it was edited since
     `batch` was read.
     """
     now = clock.now()
     given = {"moved_by": actor, "moved_at": now, "updated_at": now, **changes}
-    mine = Batch.objects.filter(pk=batch.pk, revision=batch.revision, state__in=MOVES[action])
+    mine = Batch.objects.filter(only or Q(), pk=batch.pk, revision=batch.revision, state__in=MOVES[action])
     if mine.update(**given) != 1:
         raise _refusal(batch, action)
     batch.refresh_from_db()
 
 
+def undoable() -> Q:
+    """Batches whose start may still be undone: their moment has not come, so nothing of them is prepared."""
+    return Q(state=BatchState.EXPANDING, leaves_at__gt=clock.now(), expanded_to=0)
+
+
+def possible(batch: Batch) -> list[str]:
+    """The actions that may be asked of `batch` as it stands: what a refusal and a page offer."""
+    waits = batch.leaves_at is not None and batch.leaves_at > clock.now()
+    return allowed(batch.state, undoable=waits and not batch.expanded_to)
+
+
 def _refusal(batch: Batch, action: str) -> Problem:
     fresh = Batch.objects.select_related("moved_by").get(pk=batch.pk)
-    if fresh.state in MOVES[action]:
+    if action in possible(fresh):
         return Changed(f"“{fresh.name}” was edited meanwhile{_by_whom(fresh)}. Look at it again.")
     return refusal(fresh, action)
 
 
 def refusal(batch: Batch, action: str) -> Conflict:
     """Why `action` is not possible: the state, who brought it there and when, and what is possible instead."""
-    moves = allowed(batch.state)
-    instead = f"Possible now: {', '.join(moves)}." if moves else "Nothing more can be done with it."
+    moves = possible(batch)
+    said = [_SAID.get(each, each) for each in moves]
+    instead = f"Possible now: {', '.join(said)}." if moves else "Nothing more can be done with it."
     state = BatchState(batch.state).label.lower()
-    return Conflict(f"Cannot {action} “{batch.name}”: it is {state}{_by_whom(batch)}. {instead}", allowed=moves)
+    return Conflict(
+        f"Cannot {_SAID.get(action, action)} {'of ' if action in _SAID else ''}“{batch.name}”: it is {state}{_by_whom(batch)}. {instead}",
+        allowed=moves,
+    )
 
 
 def _by_whom(batch: Batch) -> str:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from messaging.events.effects import News
-from messaging.models import Message
+from messaging.models import Attempt, Message
 from messaging.statuses import MessageState
+from smsportal import phones
 from smsportal.text import clean
 
 
@@ -40,7 +41,7 @@ class _Candidate:
 
 
 def find_messages(account_id: int, news: Sequence[News]) -> list[tuple[News, Match | None]]:
-    """Each receipt with its message, or with None and the reason set on it. At most three statements for all."""
+    """Each receipt with its message, or with None and the reason set on it. At most five statements for all."""
     ours = Message.objects.filter(batch__account=account_id)
     references = {id(each): _reference(each.event.reference) for each in news}
     uuids = {reference[0] for reference in references.values() if reference}
@@ -63,8 +64,28 @@ def _remote_id(news: News) -> str:
 
 
 def _by_remote_id(ours: QuerySet[Message], news: Sequence[News]) -> dict[str, _Candidate]:
+    """By the provider's id, among the texts to the numbers they name and of the requests they name or were called at.
+
+    The id alone has no index: kept for every text, it would double the cost of writing what was accepted (ADR 0006).
+    """
     ids = {_remote_id(each) for each in news} - {""}
-    return {each.remote_id: each for each in _candidates(ours.filter(remote_id__in=ids))} if ids else {}
+    if not ids:
+        return {}
+    numbers = {number for each in news if (number := _e164(each.event.number))}
+    chunks = {each.chunk_id for each in news if each.chunk_id}
+    if requests := {clean(each.event.remote_batch_id, 120) for each in news} - {""}:
+        chunks |= set(Attempt.objects.filter(remote_id__in=requests).values_list("chunk_id", flat=True))
+    named = ours.filter(remote_id__in=ids)
+    found = _candidates(named.filter(number__e164__in=numbers)) if numbers else []
+    found += _candidates(named.filter(chunk__in=chunks)) if chunks else []
+    return {each.remote_id: each for each in found}
+
+
+def _e164(written: str) -> str:
+    try:
+        return phones.to_e164(written)
+    except phones.BadNumber:
+        return ""
 
 
 def _alone(ours: QuerySet[Message], news: Sequence[News]) -> dict[int | None, _Candidate]:

@@ -35,7 +35,7 @@ COLUMNS: Final = (
     "evidence", "state", "reason",
 )  # fmt: skip
 # About to be sent, for the first time or again: `attempt` counts what was tried before.
-WAITING: Final = (MessageState.HELD, MessageState.READY, MessageState.CLAIMED)
+WAITING: Final = (MessageState.HELD, MessageState.READY)
 
 
 def hear_receipts(account_id: int, news: Sequence[News]) -> None:
@@ -221,5 +221,6 @@ def _see_doubles(row: Message, pairs: Sequence[tuple[News, Match]], told: Sequen
 
 def _prove(chunk_ids: Iterable[int]) -> None:
     """Receipts are evidence: what was unknown is accepted now, and with it what was accepted as one with it."""
-    for chunk in Chunk.objects.filter(pk__in=list(chunk_ids)).select_related("batch__account").order_by("pk"):
+    chunks = Chunk.objects.filter(pk__in=list(chunk_ids)).order_by("pk")
+    for chunk in chunks.select_related("batch__account").defer("batch__account__secrets"):
         outcomes.believe_receipts(chunk)

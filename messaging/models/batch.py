@@ -8,9 +8,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Count, Q
 
-from contacts.models import Contact, ContactList, PhoneNumber
+from contacts.models import Contact, ContactList, PhoneNumber, Segment
 from messaging.models.template import TemplateVersion
-from messaging.statuses import DELIVERY_TITLES, BatchState, ChunkState, MessageState, Reason
+from messaging.statuses import DELIVERY_TITLES, BatchState, ChunkState, MessageState, Reason, shown_state
 from smsportal.accounts.models import OwnedQuerySet, ProviderAccount, Unit
 from smsportal.claims import Claimable
 from smsportal.providers.base import Delivery
@@ -42,11 +42,20 @@ class Batch(Row, Claimable):
     sender = models.CharField(max_length=32)
     operator = models.EmailField(blank=True)
     lists = models.ManyToManyField(ContactList, blank=True, related_name="batches")
+    segments = models.ManyToManyField(Segment, blank=True, related_name="batches")
+    # A correction: its audience is who got the text of this batch, or may have got it.
+    corrects = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="corrections")
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, null=True, blank=True)
     text = models.TextField(help_text="The text as it stands in this revision, placeholders included.")
     provider_options = models.JSONField(default=dict, blank=True)
     send_at = models.DateTimeField(null=True, blank=True)
-    # What was approved: a hash over text, audience, sender and time. Any change voids it.
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="What has not left by then is not sent.")
+    # When preparing may begin: `send_at` or the end of the moment in which a start can be undone. Null: at once.
+    leaves_at = models.DateTimeField(null=True, editable=False)
+    late_allowed = models.BooleanField(default=False, editable=False)  # a person agreed to send it although overdue
+    # Of the form it was written in: sent twice (a second click, the back button), a form makes one batch.
+    token = models.CharField(max_length=64, blank=True, editable=False)
+    # What was approved: a hash over name, text, audience, sender and time. Any change voids it.
     snapshot = models.CharField(max_length=64, blank=True, editable=False)
     waterfall = models.JSONField(null=True, editable=False)
     recipients = models.PositiveIntegerField(default=0, editable=False)
@@ -67,6 +76,9 @@ class Batch(Row, Claimable):
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "batches"
+        constraints = [
+            models.UniqueConstraint(fields=["unit", "token"], condition=~Q(token=""), name="one_batch_per_form")
+        ]
         permissions = [
             ("send_batch", "Can submit, start and control batches and send single texts"),
             ("approve_batch", "Can approve batches of others"),
@@ -77,8 +89,12 @@ class Batch(Row, Claimable):
 
     def counts(self) -> dict[str, int]:
         """Messages by state, every state named. Their sum is `recipients`, at every commit."""
-        found = dict(self.messages.order_by().values_list("state").annotate(n=Count("id")))
-        return {state: found.get(state, 0) for state in MessageState.values}
+        counts = dict.fromkeys(MessageState.values, 0)
+        for state, chunk_state, number in (
+            self.messages.order_by().values_list("state", "chunk__state").annotate(n=Count("id"))
+        ):
+            counts[shown_state(state, chunk_state)] += number
+        return counts
 
 
 class Chunk(Claimable):
@@ -88,6 +104,11 @@ class Chunk(Claimable):
     state = models.CharField(max_length=10, choices=ChunkState, default=ChunkState.READY)
     size = models.PositiveIntegerField()
     not_before = models.DateTimeField(null=True, blank=True)
+    # The time zones its people may be in, as `messaging.zones` writes them: all of them must be outside quiet hours.
+    zones = models.CharField(max_length=500, blank=True)
+    # Unknown: how often the provider's transcripts were searched for it, when next, and what was found.
+    looks = models.PositiveSmallIntegerField(default=0)
+    look_at = models.DateTimeField(null=True)
     problem = models.CharField(max_length=500, blank=True)
 
     class Meta:
@@ -98,6 +119,7 @@ class Chunk(Claimable):
                 name="chunk_at_work",
                 condition=Q(state__in=["claimed", "submitting"]),
             ),
+            models.Index(fields=["look_at"], name="chunk_to_look_up", condition=Q(look_at__isnull=False)),
         ]
 
 
@@ -106,15 +128,17 @@ class Message(Row):
 
     unit_path = "batch__unit"
 
-    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="messages")
-    chunk = models.ForeignKey(Chunk, on_delete=models.SET_NULL, null=True, related_name="messages")
+    # Every change of a message writes all its indexes anew, so it has few: those below serve these three keys, too.
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="messages", db_index=False)
+    chunk = models.ForeignKey(Chunk, on_delete=models.SET_NULL, null=True, related_name="messages", db_index=False)
     contact = models.ForeignKey(Contact, on_delete=models.SET_NULL, null=True, related_name="messages")
-    number = models.ForeignKey(PhoneNumber, on_delete=models.PROTECT, related_name="messages")
+    number = models.ForeignKey(PhoneNumber, on_delete=models.PROTECT, related_name="messages", db_index=False)
     text = models.TextField()
     segments = models.PositiveSmallIntegerField(default=1)
     state = models.CharField(max_length=12, choices=MessageState, default=MessageState.READY)
     reason = models.CharField(max_length=20, choices=Reason, blank=True)
-    evidence = models.CharField(max_length=20, blank=True)  # how an unknown one was resolved: receipt, inference, staff
+    # How an unknown one was resolved: receipt, inference, or staff, who wrote it off or had it sent again.
+    evidence = models.CharField(max_length=20, blank=True)
     attempt = models.PositiveSmallIntegerField(default=0)
     delivery = models.PositiveSmallIntegerField(choices=DELIVERY_TITLES, default=Delivery.NONE)
     reported_failed = models.BooleanField(default=False)
@@ -122,7 +146,7 @@ class Message(Row):
     double_send = models.BooleanField(default=False)  # an earlier attempt turned out to have been sent as well
     error_code = models.CharField(max_length=100, blank=True)
     error_text = models.CharField(max_length=500, blank=True)
-    remote_id = models.CharField(max_length=120, blank=True, db_index=True)
+    remote_id = models.CharField(max_length=120, blank=True)
 
     objects = OwnedQuerySet.as_manager()
 
@@ -130,13 +154,18 @@ class Message(Row):
         ordering = ["id"]
         constraints = [models.UniqueConstraint(fields=["batch", "number"], name="one_text_per_number_and_batch")]
         indexes = [
-            models.Index(fields=["batch", "state", "delivery"]),
-            models.Index(fields=["chunk", "state"]),
+            # None on what sending writes: PostgreSQL then changes a row in place, and need not write every index anew.
+            models.Index(fields=["chunk"]),
             models.Index(fields=["number", "-id"]),
         ]
 
     def __str__(self) -> str:
         return f"{self.number}: {self.text[:40]}"
+
+    @property
+    def standing(self) -> str:
+        """`state` as people are told it: a worker's claim is written on the chunk alone."""
+        return shown_state(self.state, self.chunk.state if self.chunk else None)
 
     @property
     def reference(self) -> str:
@@ -160,6 +189,10 @@ class Attempt(Row):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["finished_at"]),  # what left in the last minute
+            models.Index(fields=["remote_id"]),
+        ]
 
 
 class Receipt(models.Model):
@@ -176,3 +209,4 @@ class Receipt(models.Model):
 
     class Meta:
         ordering = ["id"]
+        indexes = [models.Index(fields=["at"])]  # what arrived since a page was last looked at

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from messaging.models import Conversation, Message, Receipt
-from messaging.statuses import DELIVERY_WORDS
+from messaging.statuses import DELIVERY_WORDS, MessageState
 from smsportal.accounts.serializers import AccountField, UnitField
 from smsportal.api.bodies import StrictSerializer
 
@@ -42,6 +42,7 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
     batch = serializers.UUIDField(source="batch.uuid", read_only=True)
     contact = serializers.UUIDField(source="contact.uuid", read_only=True, allow_null=True, default=None)
     to = serializers.CharField(source="number.e164", read_only=True)
+    state = serializers.ChoiceField(choices=MessageState.choices, source="standing", read_only=True)
     delivery = DeliveryField(read_only=True)
     events = ReceiptSerializer(source="receipts", many=True, read_only=True)
 
@@ -78,6 +79,12 @@ class MessageBodySerializer(StrictSerializer):
     sender = serializers.CharField(max_length=40)
     operator = serializers.EmailField(required=False, allow_blank=True, default="")
     unit = UnitField(required=False)
+
+
+class ResolveSerializer(StrictSerializer):
+    """What to do about a text nobody knows the fate of: send it again at the risk of a second one, or write it off."""
+
+    resend = serializers.BooleanField()
 
 
 class ConversationSerializer(serializers.ModelSerializer[Conversation]):

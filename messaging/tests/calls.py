@@ -22,7 +22,7 @@ def make_sent(count: int = 1, *, state: str = "accepted", attempt: int = 1, **mo
     )  # fmt: skip
     chunk_state = more.pop("chunk_state", state)
     chunk = Chunk.objects.create(batch=batch, size=count, state=chunk_state)
-    Attempt.objects.create(chunk=chunk, fence=1, texts=count)
+    Attempt.objects.create(chunk=chunk, fence=1, texts=count, remote_id="fc04296f-170f-455b-bff8-c6d7a5e9f76f")
     for e164 in fiction(count, more.pop("start", 0)):
         Message.objects.create(
             batch=batch, chunk=chunk, number=make_number(e164), text="Hello", state=state, attempt=attempt, **more

@@ -27,7 +27,7 @@ def test_an_endpoint_knows_its_caller_under_a_new_key(settings):
 def test_the_address_of_an_attempt_holds_while_its_key_is_a_fallback(settings):
     make_batch(["+13125550100"])
     attempt = Attempt.objects.create(chunk=Chunk.objects.get(), fence=1, texts=1)
-    token = token_of(addresses.attempt_url(attempt.uuid))
+    token = token_of(addresses.attempt_url("ocelot", attempt.uuid))
     settings.SECRET_KEY, old = "another key, fifty characters long, made for a test", settings.SECRET_KEY
     assert addresses.whose("ocelot", token) is None
     settings.SECRET_KEY_FALLBACKS = [old]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
@@ -33,6 +34,8 @@ TEXT = "Hello {{First_Name|there}}, Registrar here. Reply STOP to opt out."
 @pytest.fixture(autouse=True)
 def _any_hour(settings):
     settings.QUIET_HOURS = ""
+    settings.UNDO_SECONDS = 0
+    cache.clear()
 
 
 @pytest.fixture
@@ -83,7 +86,7 @@ def draft(client, contact_list):
 # --- compose and preview --------------------------------------------------------------------------------------------
 def test_the_compose_form_offers_the_fields_of_the_lists(client, contact_list):
     contact_list.own_fields.create(name="Advisor", display_name="Advisor")
-    page = client.get(url("batch_add"), {"lists": contact_list.pk}).text
+    page = client.get(url("batch_add"), {"lists": contact_list.pk}, follow=True).text
     assert "{{Advisor}}" in page
     assert "checked" in page
 
@@ -122,14 +125,6 @@ def test_a_draft_is_edited_with_a_template(client, draft, mia):
     client.post(url("batch_edit", draft.pk), changed)
     draft.refresh_from_db()
     assert (draft.name, draft.text, draft.revision) == ("Renamed", "Registrar says hello. STOP", 2)
-
-
-def test_a_text_is_measured_while_it_is_typed(client):
-    assert client.post(url("batch_measure"), {"text": "Hello {{First_Name|you}}"}).json() == {
-        "characters": 9, "segments": 1, "culprits": "",
-    }  # fmt: skip
-    assert client.post(url("batch_measure"), {"text": "Curly ’ quote"}).json()["culprits"] == "’"
-    assert "not" in client.post(url("batch_measure"), {"text": "Hello {{First"}).json()["problem"]
 
 
 # --- start and watch ------------------------------------------------------------------------------------------------
@@ -193,8 +188,15 @@ def test_what_failed_is_told_in_plain_words_and_sent_again(client, twin):
     drain_all()
     page = client.get(url("batch_change", batch.pk)).text
     assert "The number is a landline" in page
-    assert "1 texts that were refused or did not arrive" in client.get(url("batch_do", batch.pk, "retry_failed")).text
-    client.post(url("batch_do", batch.pk, "retry_failed"))
+    asked = client.get(url("batch_do", batch.pk, "retry_failed")).text
+    assert "1 text was refused or did not arrive" in asked
+    assert "Sending it again makes no sense, so it is not chosen" in asked
+    assert "checked" not in asked.split('id="id_classes"')[1].split("</fieldset>")[0]
+    assert "Choose at least one reason" in client.post(url("batch_do", batch.pk, "retry_failed")).text
+    client.post(
+        url("batch_do", batch.pk, "retry_failed"),
+        {"classes": "code-" + batch.messages.exclude(error_code="").get().error_code},
+    )
     batch.refresh_from_db()
     assert batch.state == BatchState.RUNNING
 

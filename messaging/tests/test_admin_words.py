@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
+from django.utils import formats, timezone
 
 from contacts import consent
+from messaging import controls
 from messaging.models import Batch, Conversation, Sender
 from messaging.statuses import MessageState
 from messaging.tasks import drain_all
@@ -22,6 +25,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _any_hour(settings):
     settings.QUIET_HOURS = ""
+    settings.UNDO_SECONDS = 0
+    cache.clear()
 
 
 @pytest.fixture
@@ -55,17 +60,20 @@ def test_a_time_in_the_past_is_not_taken_for_at_once(write):
 
 
 def test_a_later_batch_says_its_local_time_with_the_year_and_waits_for_it(client, write):
-    page = write("2099-01-01T09:00")
+    later = timezone.localtime(clock.now() + timedelta(days=30)).replace(hour=9, minute=0)
+    said = formats.date_format(later, "DATETIME_FORMAT")
+    assert said.endswith(f"{later.year}, 9 a.m.")
+    page = write(f"{later:%Y-%m-%dT%H:%M}")
     assert "Will be sent" in page
     assert "at once" not in page
     batch = Batch.objects.get()
     client.post(url("batch_do", batch.pk, "submit"))
-    assert "leave on Jan. 1, 2099, 9 a.m. from" in client.get(url("batch_do", batch.pk, "start")).text
+    assert f"1 text leaves on {said} from" in client.get(url("batch_do", batch.pk, "start")).text
     client.post(url("batch_do", batch.pk, "start"))
     drain_all()
     waiting = client.get(url("batch_change", batch.pk)).text
     assert "It waits for its time" in waiting
-    assert "On Jan. 1, 2099, 9 a.m. its texts are prepared and sent" in waiting
+    assert f"On {said} its texts are prepared and sent" in waiting
     Batch.objects.update(send_at=clock.now() - timedelta(minutes=1))
     assert "It waits for its time" not in client.get(url("batch_change", batch.pk)).text
 
@@ -76,6 +84,7 @@ def test_what_staff_closed_is_not_asked_about_again(client):
     news = client.get(url("batch_numbers", batch.pk)).json()
     assert (news["unknown"], news["unclear"]) == (1, 1)
     client.post(url("message_do", batch.messages.get().pk, "write_off"))
+    cache.clear()
     news = client.get(url("batch_numbers", batch.pk)).json()
     assert (news["unknown"], news["unclear"]) == (0, 1)
     page = client.get(url("batch_change", batch.pk)).text
@@ -119,4 +128,18 @@ def test_a_refusal_says_each_sentence_once(client, write):
     batch = Batch.objects.get()
     batch.lists.get().contacts.all().delete()
     said = client.post(url("batch_do", batch.pk, "submit"), follow=True).text
-    assert said.count("have no contacts.") == 1
+    assert said.count("The lists of this batch have no contacts.") == 1
+
+
+def test_who_starts_or_resumes_a_late_batch_is_told_how_late_and_for_how_many(client, write, time_machine):
+    write("")
+    later = clock.now().replace(microsecond=0) + timedelta(hours=2)
+    batch = controls.edit(Batch.objects.get(), actor=None, send_at=later)
+    client.post(url("batch_do", batch.pk, "submit"))
+    assert "It is late" not in client.get(url("batch_do", batch.pk, "start")).text
+    time_machine.move_to(later + timedelta(hours=3, minutes=5))
+    meant = formats.date_format(timezone.localtime(later), "DATETIME_FORMAT").removesuffix(".")
+    late = f"It is late: it was to be sent on {meant}, 3 hours, 5 minutes ago."
+    assert f"{late} Starting it sends it now to 1 person." in client.get(url("batch_do", batch.pk, "start")).text
+    Batch.objects.update(state="paused", resume_to="expanding", started_at=later)
+    assert f"{late} Resuming it sends it now to 1 person." in client.get(url("batch_do", batch.pk, "resume")).text

@@ -6,8 +6,8 @@ import pytest
 
 from contacts import consent
 from messaging import composing, sending
-from messaging.models import Batch, Message, Receipt, Sender, Template
-from messaging.statuses import DELIVERY_WORDS, MessageState
+from messaging.models import Batch, Chunk, Message, Receipt, Sender, Template
+from messaging.statuses import DELIVERY_WORDS, ChunkState, MessageState
 from smsportal import clock
 from smsportal.tests.programs import API, person, program
 from smsportal.tests.world import make_account, make_contact, make_list, make_unit, make_user
@@ -87,9 +87,10 @@ def test_from_draft_to_sent(client, contact_list, twin):
     waterfall = seen["waterfall"]
     assert waterfall["audience"] == sum(n for name, n in waterfall.items() if name != "audience") == 3
     assert (waterfall["opted_out"], waterfall["will_send"]) == (1, 2)
-    assert {"to", "name", "text", "segments", "note"} == set(seen["samples"][0])
+    assert {"to", "name", "text", "segments", "note", "reason", "encoding", "culprits"} == set(seen["samples"][0])
     assert seen["segments"] == {"min": 1, "max": 1, "total": 2}
-    assert isinstance(seen["warnings"], list)
+    assert seen["invalid_by_reason"] == {"blank": 0, "empty": 0, "too_long": 0}
+    assert seen["warnings"] == [f"{each['sentence']} {each['remedy']}" for each in seen["findings"]]
     assert _move(client, batch, "submit").json()["state"] == "approved"
     assert _move(client, batch, "start").json()["state"] == "expanding"
     _work()
@@ -106,6 +107,38 @@ def test_from_draft_to_sent(client, contact_list, twin):
     ]
     assert rows[0]["text"] == "Hi Ada, Registrar here. Reply STOP to opt out."
     assert client.get(f"{API}messages/{rows[0]['id']}/").json() == rows[0]
+
+
+def test_the_people_of_each_step_are_told_page_by_page(client, contact_list):
+    make_contact(contact_list, "+13125550103", first="")
+    batch = _made(client, contact_list)
+    url = f"{URL}{batch['id']}/people/"
+    waterfall = _move(client, batch, "preview").json()["waterfall"]
+    for step, number in waterfall.items():
+        address, people = f"{url}?step={step}&limit=1", []
+        while address:
+            page = client.get(address).json()
+            people += page["results"]
+            address = page["next"]
+        assert len(people) == len({each["to"] for each in people}) == number, step
+    [blank] = client.get(f"{url}?step=blank").json()["results"]
+    assert set(blank) == {"contact", "to", "name", "contact_list", "step", "reason", "remedy"}
+    assert (blank["to"], blank["step"], blank["contact_list"]) == ("+13125550103", "blank", "Fall freshmen")
+    assert client.get(f"{API}contacts/{blank['contact']}/").status_code == 200
+    assert "fallback" in blank["remedy"]
+    assert len(client.get(url).json()["results"]) == 4
+    for query in ("step=nobody", "cursor=1", "limit=0", "search=Ada"):
+        assert client.get(f"{url}?{query}").status_code == 400, query
+
+
+def test_one_persons_text_is_shown_however_the_number_is_written(client, contact_list):
+    batch = _made(client, contact_list)
+    assert _move(client, batch, "preview").json()["recipient"] is None
+    shown = _move(client, batch, "preview", {"to": "312.555.0101"}).json()["recipient"]
+    assert (shown["to"], shown["text"][:6], shown["reason"]) == ("+13125550101", "Hi Bo,", "")
+    assert _move(client, batch, "preview", {"to": "(312) 555-0102"}).json()["recipient"]["reason"] == "opted_out"
+    nobody = _move(client, batch, "preview", {"to": "312-555-0142"})
+    assert (nobody.status_code, list(nobody.json()["errors"])) == (400, ["to"])
 
 
 def test_a_forbidden_move_is_409_with_the_possible_ones(client, contact_list):
@@ -175,6 +208,10 @@ def test_a_template_is_pinned_to_its_version(client, contact_list):
         ({"lists": ["00000000-0000-4000-8000-000000000000"]}, "lists"),
         ({"lists": ["nonsense"]}, "lists"),
         ({"lists": "all"}, "lists"),
+        ({"lists": {}}, "lists"),
+        ({"lists": {"a": "b"}}, "lists"),
+        ({"segments": {}}, "segments"),
+        ({"segments": None}, "segments"),
         ({"text": ""}, "text"),
         ({"text": "Hi {{First_Name"}, "text"),
         ({"text": "Hi {{Shoe_Size}}"}, "text"),
@@ -185,6 +222,11 @@ def test_a_template_is_pinned_to_its_version(client, contact_list):
         ({"operator": "nobody"}, "operator"),
         ({"send_at": "tomorrow"}, "send_at"),
         ({"send_at": "0001-01-01T12:00:00Z"}, "send_at"),
+        ({"send_at": "2030-03-10T02:30:00"}, "send_at"),  # no offset, and no such minute in the server's zone
+        ({"send_at": "9999-12-31T23:59:00-12:00"}, "send_at"),
+        ({"send_at": "2199-01-01T09:00:00Z"}, "send_at"),
+        ({"expires_at": "2030-03-10"}, "expires_at"),
+        ({"expires_at": "2199-01-01T09:00:00Z"}, "expires_at"),
         ({"provider_options": {"a": {"b": 1}}}, "provider_options.a"),
         ({"state": "running"}, "state"),
         ({"approver": "sam"}, "approver"),
@@ -250,7 +292,24 @@ def test_messages_are_found(client, contact_list, query, count):
         assert (event["source"], event["delivery"], event["status"]) == ("webhook", "failed", "failed")
 
 
-@pytest.mark.parametrize("query", ["state=x", "delivery=70", "reason=x"])
+def test_what_waits_in_a_claimed_chunk_is_claimed_in_the_filter_and_in_each_message(client, contact_list):
+    batch = Batch.objects.get(uuid=_made(client, contact_list)["id"])
+    taken = Chunk.objects.create(batch=batch, state=ChunkState.CLAIMED, size=2)
+    free = Chunk.objects.create(batch=batch, state=ChunkState.READY, size=1)
+    _message(batch, "+13125550103", state="ready", chunk=taken)
+    _message(batch, "+13125550104", state="held", chunk=taken)
+    _message(batch, "+13125550105", state="ready", chunk=free)
+    _message(batch, "+13125550106", state="ready")
+    url = f"{URL}{batch.uuid}/messages/"
+    found = {
+        state: [row["to"][-2:] for row in client.get(f"{url}?state={state}").json()["results"]]
+        for state in ("claimed", "ready", "held", "accepted")
+    }
+    assert found == {"claimed": ["03", "04"], "ready": ["05", "06"], "held": [], "accepted": []}
+    assert [row["state"] for row in client.get(url).json()["results"]] == ["claimed", "claimed", "ready", "ready"]
+
+
+@pytest.mark.parametrize("query", ["state=x", "delivery=70", "reason=x", "status=accepted"])
 def test_a_wrong_message_filter_is_a_400(client, contact_list, query):
     batch = _made(client, contact_list)
     assert client.get(f"{URL}{batch['id']}/messages/?{query}").status_code == 400

@@ -1,6 +1,7 @@
 """The preview: what a batch would do, sample texts, segments and the warnings staff see before they submit."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_samples_show_the_first_the_longest_the_shortest_and_those_left_out():
         ("First", fiction(4)[0], "Ada Park"),
         ("Longest", fiction(4)[1], "Bartholomew Park"),
         ("Shortest", fiction(4)[3], "Cy Park"),
-        ("Left out: a placeholder has no value", fiction(4)[2], "Park"),
+        ("Left out: First_Name is blank", fiction(4)[2], "Park"),
     ]
     assert found.samples[0].text.startswith("Ada, class")
     assert found.samples[3].text.startswith(", class")
@@ -66,15 +67,15 @@ def test_someone_who_opted_out_is_counted_but_not_shown():
 @pytest.mark.parametrize(
     ("text", "firsts", "warning"),
     [
-        ("“{{First_Name}}” STOP Registrar", ["Ada"], "1 text is sent as Unicode, 67 characters to a segment instead of 153, because of: “ ”"),
-        ("{{First_Name}} STOP Registrar", ["Ada", "Zoë", "李"], "2 texts are sent as Unicode, 67 characters to a segment instead of 153, because of: ë 李"),
+        ("“{{First_Name}}” STOP Registrar", ["Ada"], "1 text is sent as Unicode, 70 characters to a segment instead of 160, because of: “ ”"),
+        ("{{First_Name}} STOP Registrar", ["Ada", "Zoë", "李"], "2 texts are sent as Unicode, 70 characters to a segment instead of 160, because of: ë 李"),
         ("{{First_Name}}`\u200d STOP Registrar", ["Ada"], "because of: ` zero width joiner"),
         ("a" * 480 + "{{First_Name}} STOP Registrar", ["Ada"], "1 text is longer than 3 segments, up to 4"),
-        (GOOD, ["Ada", ""], "1 person has no First_Name and get no text. A fallback would include them: {{First_Name|there}}."),
+        (GOOD, ["Ada", ""], "1 person has no First_Name and gets no text. A fallback would include the person: {{First_Name|there}}."),
         (GOOD, ["Ada", "", " "], "2 people have no First_Name and get no text."),
         (GOOD, ["www.example.com"], "1 text is given a web address by a field of the list."),
         ("{{First_Name}} " + "x" * 1550 + " STOP Registrar", ["A" * 80, "B"], "1 text is too long to be sent"),
-        ("Hi {{First_Name}} STOP", ["Ada"], "name your office, such as “Registrar”"),
+        ("Hi {{First_Name}} STOP", ["Ada"], "Name your office, such as “Registrar”"),
         ("Hi {{First_Name}} Registrar", ["Ada"], "does not say how to opt out"),
         ("{{First_Name}}: https://bit.ly/x STOP Registrar", ["Ada"], "shortened links (bit.ly)"),
         ("{{First_Name}} COME TO THE OFFICE NOW, STOP, REGISTRAR", ["Ada"], "capital letters"),
@@ -84,14 +85,39 @@ def test_what_carriers_and_people_stumble_over_is_said(text, firsts, warning):
     assert any(warning in each for each in previewed(text, *firsts).warnings)
 
 
-def test_quiet_hours_are_announced_with_the_moment_they_end(settings):
-    batch = draft(students(2))
-    now = clock.now()
-    batch.unit.time_zone = "UTC"
-    settings.QUIET_HOURS = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}"
+def quiet_in(zone, begins, ends):
+    """Quiet hours that began and end so many hours from now on the wall clock of `zone`."""
+    there = clock.now().astimezone(ZoneInfo(zone))
+    return f"{there - timedelta(hours=begins):%H:%M}-{there + timedelta(hours=ends):%H:%M}"
+
+
+def test_quiet_hours_are_those_of_each_person_and_the_moments_they_end_are_told(settings):
+    contact_list = make_list()
+    contact_list.own_fields.create(name="Time_Zone", display_name="Time zone")
+    zones = ["America/New_York", "America/New_York", "America/Chicago", "Asia/Tokyo"]
+    for number, zone in zip(fiction(4), zones, strict=True):
+        make_contact(contact_list, number, extra={"Time_Zone": zone})
+    batch = draft(contact_list, text=GOOD)
+    settings.QUIET_HOURS = quiet_in("America/New_York", 2, 2)
     found = composing.preview(batch)
-    assert (found.waterfall["quiet_hours"], found.waterfall["will_send"], found.recipients) == (2, 0, 2)
-    assert any(f"{now + timedelta(hours=2):%H:%M} UTC" in each for each in found.warnings)
+    assert (found.waterfall["quiet_hours"], found.waterfall["will_send"], found.recipients) == (3, 1, 4)
+    (told,) = [each for each in found.findings if each.code == "quiet_hours"]
+    ends = clock.now().astimezone(ZoneInfo("America/New_York")) + timedelta(hours=2)
+    assert (
+        f"3 texts are held back until quiet hours or holidays end: the first {ends:%d %B, %H:%M %Z}, the last"
+        in str(told)
+    )
+    settings.QUIET_HOURS = quiet_in("Asia/Tokyo", 1, 1)
+    assert composing.preview(batch).waterfall["quiet_hours"] == 1
+
+
+def test_texts_that_could_only_leave_too_late_are_told(settings):
+    batch = draft(students(2))
+    batch.expires_at = clock.now() + timedelta(hours=1)
+    settings.QUIET_HOURS = quiet_in("America/New_York", 1, 2)
+    assert any(each.code == "expires" for each in composing.preview(batch).findings)
+    batch.expires_at = clock.now() + timedelta(hours=3)
+    assert not any(each.code == "expires" for each in composing.preview(batch).findings)
 
 
 def test_a_field_that_left_the_list_since_is_named():
@@ -120,3 +146,102 @@ def test_lists_without_contacts_preview_as_nobody():
     assert found.samples == []
     assert found.recipients == 0
     assert found.segments == {"min": 0, "max": 0, "total": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "firsts", "invalid"),
+    [
+        (
+            "{{First_Name}} " + "x" * 1550 + " STOP Registrar",
+            ["Ada", "B" * 90, ""],
+            {"blank": 1, "empty": 0, "too_long": 1},
+        ),
+        ("{{Email_Address}}", ["Ada", "Bea"], {"blank": 2, "empty": 0, "too_long": 0}),
+        ("{{Email_Address|}}", ["Ada"], {"blank": 0, "empty": 1, "too_long": 0}),
+    ],
+)
+def test_what_is_invalid_is_told_reason_by_reason_and_sums_up(text, firsts, invalid):
+    found = previewed(text, *firsts)
+    assert found.invalid == invalid
+    assert sum(found.invalid.values()) == found.waterfall["invalid"]
+
+
+def test_at_most_five_people_with_a_blank_are_named():
+    found = previewed(GOOD, "Ada", *[""] * 7)
+    blank = [sample for sample in found.samples if sample.reason == "blank"]
+    assert len(blank) == 5
+    assert {sample.note for sample in blank} == {"Left out: First_Name is blank"}
+
+
+def test_the_dearest_text_is_shown_with_what_makes_it_dear():
+    found = previewed("{{First_Name}} " + "x" * 80 + " STOP Registrar", "Ada", "李", "Bartholomew")
+    dearest = next(sample for sample in found.samples if "Dearest" in sample.note)
+    assert (dearest.name, dearest.segments, dearest.encoding, dearest.culprits) == ("李 Park", 2, "UCS-2", ("李",))
+    assert dearest.contact is not None
+    assert next(sample for sample in found.samples if "Longest" in sample.note).name == "Bartholomew Park"
+
+
+def test_what_forces_unicode_is_named_with_what_to_write_instead():
+    found = previewed("{{First_Name}}\u00a0– “class” is moved… 🎉 STOP Registrar", "Zoë")
+    (told,) = [each for each in found.findings if each.code == "unicode"]
+    assert 'a space for no-break space, - for –, " for “, " for ”, ... for …' in told.remedy
+    assert "Nothing plain says the same as 🎉" in told.remedy
+    assert "ë in people's fields" in told.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "remedy"),
+    [
+        ("{{First_Name}} 🎉 STOP Registrar", "Ada", "Nothing plain says the same; leave out what is not needed."),
+        ("{{First_Name}} STOP Registrar", "李", "They stand in people's fields: names are best left as they are."),
+        ("{{First_Name}} 🎉 STOP Registrar", "李", "Nothing plain says the same as 🎉; leave out what is not needed. 李 in people's fields: names are best left as they are."),
+    ],
+)  # fmt: skip
+def test_what_forces_unicode_is_named_once_where_there_is_nothing_to_tell_apart(text, first, remedy):
+    (told,) = [each for each in previewed(text, first).findings if each.code == "unicode"]
+    assert told.remedy == remedy
+
+
+def test_a_risky_value_of_a_field_is_found_in_the_texts_and_whose_it_is():
+    contact_list = make_list()
+    SchemaField.objects.create(contact_list=contact_list, name="Note", display_name="Note")
+    for place, number in enumerate(fiction(40)):
+        note = "SSN 123-45-6789" if place in (31, 37) else "all is well"
+        make_contact(contact_list, number, first=f"Student {place}", extra={"Note": note})
+    found = composing.preview(draft(contact_list, text="Registrar: {{Note}}. Reply STOP to opt out"))
+    (told,) = found.findings
+    assert told.code == "ssn"
+    assert told.sentence.startswith("For Student 31 Park and 1 more: The text seems to hold a social security number")
+
+
+@pytest.mark.parametrize("spelled", ["(212) 555-0101", "+12125550101", "212.555.0101"])
+def test_anybody_in_the_audience_can_be_previewed(spelled):
+    contact_list = students(3)
+    batch = draft(contact_list)
+    contact = contact_list.contacts.get(number__e164=fiction(2)[1])
+    by_number, by_contact = composing.preview_for(batch, spelled), composing.preview_for(batch, contact)
+    assert by_number == by_contact == composing.preview_for(batch, contact.number)
+    assert (by_number.text, by_number.reason) == (
+        "Dear Student 1, class is moved. Reply STOP to opt out. Registrar",
+        "",
+    )
+
+
+def test_somebody_who_gets_nothing_can_be_previewed_with_the_reason():
+    make_number(fiction(1)[0], opted_out=True)
+    sample = composing.preview_for(draft(students(1)), fiction(1)[0])
+    assert (sample.reason, sample.note) == ("opted_out", "The person opted out")
+
+
+@pytest.mark.parametrize(
+    ("whom", "sentence"),
+    [
+        ("212-555-0199", "is not among the people"),
+        ("no number", "may not hold letters"),
+        ("+12125550102", "is not among"),
+    ],
+)
+def test_somebody_else_is_refused_by_name(whom, sentence):
+    make_number("+12125550102")
+    with pytest.raises(Wrong, match=sentence):
+        composing.preview_for(draft(students(2)), whom)

@@ -6,9 +6,9 @@ import pytest
 
 from messaging import composing, controls
 from messaging.controls import moves
-from messaging.models import Batch, Chunk, Message, Sender, Template, TemplateVersion
+from messaging.models import Batch, Message, Sender, Template, TemplateVersion
 from messaging.statuses import MOVES, BatchState
-from messaging.tests.composed import TEXT, balanced, begin, compose, draft, states, students
+from messaging.tests.composed import TEXT, begin, draft, states, students
 from smsportal import clock
 from smsportal.problems import Changed, Conflict, Wrong
 from smsportal.tests.world import fiction, make_account, make_contact, make_list, make_number, make_unit, make_user
@@ -37,6 +37,7 @@ VERBS = {
     "approve": lambda batch, actor: controls.approve(batch, actor=actor),
     "reject": lambda batch, actor: controls.reject(batch, actor=actor),
     "start": lambda batch, actor: controls.start(batch, actor=actor),
+    "undo": lambda batch, actor: controls.undo(batch, actor=actor),
     "pause": lambda batch, actor: controls.pause(batch, actor=actor),
     "resume": lambda batch, actor: controls.resume(batch, actor=actor),
     "cancel": lambda batch, actor: controls.cancel(batch, actor=actor),
@@ -55,7 +56,7 @@ def test_a_move_the_table_forbids_is_refused_with_those_it_allows(action, state,
     batch.refresh_from_db()
     with pytest.raises(Conflict) as refused:
         VERBS[action](batch, make_user("kim"))
-    assert refused.value.allowed == [move for move, states in MOVES.items() if state in states]
+    assert refused.value.allowed == [move for move, states in MOVES.items() if state in states and move != "undo"]
     assert "by alex on" in refused.value.detail
     assert Batch.objects.get().state == state
 
@@ -65,7 +66,7 @@ def test_a_move_the_table_allows_is_made(action, state, author, approver):
     batch = controls.submit(draft(students(1)), actor=author)
     if action == "retry-failed":
         Message.objects.create(batch=batch, number=make_number(fiction(1)[0]), text="Hi", state="rejected")
-    Batch.objects.update(state=state, resume_to="running")
+    Batch.objects.update(state=state, resume_to="running", leaves_at=clock.after(60))
     batch.refresh_from_db()
     VERBS[action](batch, approver)
     assert batch.state != state or (action, state) == ("edit", "draft")
@@ -101,6 +102,7 @@ def test_a_sender_is_stored_in_one_spelling(given, stored):
         ({"channel": "pigeon"}, "channel", "does not carry “pigeon”"),
         ({"provider_options": {"a": 1}}, "provider_options", "texts by name"),
         ({"send_at": clock.now().replace(tzinfo=None)}, "send_at", "with its offset"),
+        ({"expires_at": clock.now().replace(tzinfo=None)}, "expires_at", "with its offset"),
     ],
 )
 def test_a_draft_with_a_mistake_is_refused_by_field(given, field, sentence):
@@ -257,41 +259,6 @@ def test_the_second_to_start_is_told_who_was_first(author):
     controls.start(batch, actor=author)
     with pytest.raises(Conflict, match=r"it is being prepared, changed by sam on .* Possible now: pause, cancel"):
         controls.start(late, actor=None)
-
-
-# --- pause, resume, cancel -------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("far", [begin, lambda batch: compose(begin(batch))])
-def test_resume_leads_back_to_where_it_was_paused(far):
-    batch = far(draft(students(1)))
-    before = batch.state
-    assert controls.pause(batch, actor=None).state == BatchState.PAUSED
-    assert composing.next_batch() is None
-    assert controls.resume(batch, actor=None).state == before
-    assert batch.resume_to == ""
-
-
-def test_cancel_skips_what_waits_and_leaves_what_is_on_its_way():
-    batch = compose(begin(draft(students(205))))
-    taken = batch.chunks.first()
-    Chunk.objects.filter(pk=taken.pk).update(state="submitting")
-    taken.messages.update(state="submitting")
-    controls.cancel(batch, actor=None)
-    assert batch.finished_at is not None
-    assert {state: n for state, n in batch.counts().items() if n} == {"submitting": 100, "skipped": 105}
-    assert set(batch.messages.filter(state="skipped").values_list("reason", flat=True)) == {"cancelled"}
-    assert list(batch.chunks.order_by("pk").values_list("state", flat=True)) == ["submitting", "empty", "empty"]
-    assert balanced(batch)
-
-
-def test_a_list_is_busy_while_a_batch_that_uses_it_is_on_its_way():
-    contact_list = students(1)
-    batch = begin(draft(contact_list))
-    assert "“Moved” is being sent to this list" in controls.busy(contact_list)
-    compose(batch)
-    assert controls.busy(contact_list)
-    assert not controls.busy(make_list("Other"))
-    controls.cancel(batch, actor=None)
-    assert controls.busy(contact_list) == ""
 
 
 def test_a_refusal_names_nobody_when_nobody_is_known():

@@ -1,12 +1,13 @@
 """Sending again: retries of what failed, and texts nobody knows the fate of, settled by people."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from contacts.models import PhoneNumber
 from messaging import controls
-from messaging.models import Attempt, Batch, Message
+from messaging.models import Attempt, Batch, Chunk, Message, Receipt
 from messaging.statuses import BatchState
 from messaging.tests.composed import begin, compose, draft, states, students
 from smsportal import clock
@@ -66,20 +67,38 @@ def test_whoever_opted_out_meanwhile_is_not_tried_again():
 
 
 def test_retries_wait_for_the_end_of_quiet_hours(settings):
-    batch = finished(FAILED)
+    batch = finished(FAILED, FAILED)
+    west = batch.messages.order_by("pk").last()
+    zones = ["America/New_York", "Pacific/Honolulu"]
+    batch.chunks.update(zones=zones[0])
+    Message.objects.filter(pk=west.pk).update(chunk=Chunk.objects.create(batch=batch, size=1, zones=zones[1]))
     now = clock.now()
-    batch.unit.time_zone = "UTC"
-    settings.QUIET_HOURS = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}"
+    there = now.astimezone(ZoneInfo(zones[1]))
+    settings.QUIET_HOURS = f"{there - timedelta(hours=1):%H:%M}-{there + timedelta(hours=2):%H:%M}"
     controls.retry_failed(batch, actor=None)
-    assert list(states(batch).values()) == ["held quiet_hours"]
-    assert batch.messages.get().chunk.not_before > now
+    assert list(states(batch).values()) == ["ready", "held quiet_hours"]  # those of two zones wait by themselves
+    west.refresh_from_db()
+    assert west.chunk.not_before > now
+    assert west.chunk.zones == zones[1]
 
 
-def test_many_retries_are_cut_into_calls(django_assert_max_num_queries):
-    batch = finished(*[FAILED] * 205)
-    with django_assert_max_num_queries(15):
+def test_many_retries_are_cut_into_calls_in_few_statements(django_assert_max_num_queries, monkeypatch):
+    monkeypatch.setattr("messaging.controls.resending.PAGE", 100)
+    batch = finished(*[FAILED] * 305)
+    batch.chunks.update(zones="America/New_York")
+    with django_assert_max_num_queries(9 + 4 * 4):  # four for each page
         controls.retry_failed(batch, actor=None)
-    assert sorted(batch.chunks.filter(state="ready").values_list("size", flat=True)) == [5, 100, 100]
+    assert sorted(batch.chunks.filter(state="ready").values_list("size", flat=True)) == [5, 100, 100, 100]
+    assert batch.recipients == sum(batch.counts().values()) == 305
+
+
+def test_what_is_tried_again_after_its_end_is_refused(time_machine):
+    batch = finished(FAILED)
+    Batch.objects.update(expires_at=clock.now())
+    batch.refresh_from_db()
+    with pytest.raises(Conflict, match="not to be sent after"):
+        controls.retry_failed(batch, actor=None)
+    assert (batch.state, Batch.objects.get().state) == ("finished", "finished")
 
 
 @pytest.mark.parametrize("classes", [(), ("Other",)])
@@ -159,3 +178,60 @@ def test_what_is_known_is_not_written_off(unknown, approver):
     with pytest.raises(Conflict, match="is known by now"):
         controls.resolve_unknown(unknown, actor=approver, resend=False)
     assert Message.objects.get().state == "accepted"
+
+
+# --- all that are unknown --------------------------------------------------------------------------------------------
+@pytest.fixture
+def several(author):
+    """Four unknown texts: one of them tried lately, one to somebody who opted out; and one that was accepted."""
+    batch = finished(*[{"state": "unknown"}] * 4, {})
+    Batch.objects.update(author=author)
+    batch.refresh_from_db()
+    first, second = batch.messages.order_by("number__e164")[:2]
+    late = Chunk.objects.create(batch=batch, size=1, state="unknown")
+    Message.objects.filter(pk=first.pk).update(chunk=late)
+    Attempt.objects.create(chunk=late, fence=1, texts=1)
+    PhoneNumber.objects.filter(pk=second.number_id).update(opted_out=True)
+    return batch
+
+
+def test_all_unknown_texts_are_written_off_at_once(several, author, django_assert_max_num_queries):
+    with django_assert_max_num_queries(8):
+        assert controls.resolve_unknowns(several, actor=author, resend=False) == 4
+    assert list(states(several).values()) == ["written_off"] * 4 + ["accepted"]
+    assert set(Receipt.objects.values_list("source", "status")) == {("staff", "written off by sam")}
+    with pytest.raises(Conflict, match="unknown any more"):
+        controls.resolve_unknowns(several, actor=author, resend=False)
+
+
+def test_the_unknown_texts_that_may_be_are_sent_again_by_somebody_else(several, author, approver, time_machine):
+    with pytest.raises(Conflict, match="may approve batches"):
+        controls.resolve_unknowns(several, actor=author, resend=True)
+    assert controls.resolve_unknowns(several, actor=approver, resend=True) == 2
+    assert list(states(several).values()) == ["unknown", "unknown", "ready", "ready", "accepted"]
+    assert set(several.messages.filter(state="ready").values_list("evidence", "attempt")) == {("staff", 1)}
+    assert (several.state, several.moved_by) == (BatchState.RUNNING, approver)
+    assert Receipt.objects.filter(source="staff", status="sent again by alex").count() == 2
+    with pytest.raises(Conflict, match="receipt may still come"):
+        controls.resolve_unknowns(several, actor=approver, resend=True)
+    time_machine.move_to(clock.now() + timedelta(minutes=16))
+    assert controls.resolve_unknowns(several, actor=approver, resend=True) == 1
+    with pytest.raises(Conflict, match="opted out meanwhile"):
+        controls.resolve_unknowns(several, actor=approver, resend=True)
+    assert several.recipients == sum(several.counts().values()) == 5
+
+
+def test_who_submitted_it_does_not_send_its_unknown_texts_again(unknown, approver):
+    Batch.objects.update(submitter=approver)
+    with pytest.raises(Conflict, match="may approve batches"):
+        controls.resolve_unknowns(Batch.objects.get(), actor=approver, resend=True)
+
+
+def test_that_a_person_had_it_sent_again_stays_known_when_that_failed(unknown, approver):
+    controls.resolve_unknown(unknown, actor=approver, resend=True)
+    Message.objects.update(**{"state": "accepted", **FAILED})
+    Batch.objects.update(state="finished")
+    controls.retry_failed(Batch.objects.get(), actor=None)
+    message = Message.objects.get()
+    assert (message.state, message.evidence) == ("ready", "staff")
+    assert [row.to for row in controls.outcome_rows(message.batch, "may_have")] == [message.number.e164]

@@ -1,15 +1,13 @@
-"""One text to one number, templates and their versions, and the command that sends from a terminal."""
+"""One text to one number, a test to oneself, templates and their versions."""
 
-import json
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
-from django.core.management import CommandError, call_command
 
 from messaging import controls, templating
 from messaging.models import Batch, Message, Sender, Template
-from messaging.statuses import BatchState
-from messaging.tests.composed import TEXT, balanced, students
+from messaging.tests.composed import TEXT, balanced
 from smsportal import clock
 from smsportal.problems import Changed, Conflict, Wrong
 from smsportal.tests.world import make_account, make_contact, make_list, make_number, make_unit, make_user
@@ -45,10 +43,11 @@ def test_a_single_text_is_a_running_batch_of_one():
 
 
 def test_a_single_text_is_held_in_quiet_hours(settings):
-    now, unit = clock.now(), make_unit()
-    unit.time_zone = "UTC"
-    settings.QUIET_HOURS = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}"
-    message = single(unit=unit)
+    now = clock.now()
+    there = now.astimezone(ZoneInfo("America/Chicago"))  # of the number, whatever the unit's zone
+    settings.QUIET_HOURS = f"{there - timedelta(hours=1):%H:%M}-{there + timedelta(hours=2):%H:%M}"
+    message = single()
+    assert message.chunk.zones == "America/Chicago"
     assert (message.state, message.reason) == ("held", "quiet_hours")
     assert message.chunk.not_before > now
     assert balanced(message.batch)
@@ -136,56 +135,9 @@ def test_a_template_tells_its_least_segments(text, segments):
     assert templating.segments(text) == segments
 
 
-# --- the command -----------------------------------------------------------------------------------------------------
-def run(capsys, *more, name="Fall freshmen"):
-    call_command("send_batch", name, "--text", TEXT, "--sender", "+13125550190", *more)
-    shown, _, line = capsys.readouterr().out.rstrip().rpartition("\n")
-    return json.loads(shown), line
-
-
-def test_the_command_previews_and_writes_a_draft(capsys):
-    students(3)
-    shown, line = run(capsys)
-    assert shown["waterfall"]["will_send"] == 3
-    assert shown["samples"][0]["text"].startswith("Dear Student 0")
-    assert line == f"{Batch.objects.get().uuid} Fall freshmen: Draft"
-
-
-def test_the_command_sends_when_told_to(capsys):
-    contact_list = students(3)
-    make_user("sam")
-    _, line = run(capsys, "--yes", "--user", "sam", "--name", "Now", "--account", "ocelot", name=str(contact_list.uuid))
-    batch = Batch.objects.get()
-    assert line == f"{batch.uuid} Now: Being prepared"
-    assert (batch.state, batch.author.username) == (BatchState.EXPANDING, "sam")
-
-
-def test_the_command_leaves_a_large_batch_to_be_approved(capsys, settings):
-    settings.APPROVAL_ABOVE = 2
-    students(3)
-    assert run(capsys, "--yes")[1].endswith("Waiting for approval")
-
-
-@pytest.mark.parametrize(
-    ("more", "why"),
-    [
-        (("--account", "none"), "no account “none”"),
-        (("--user", "none"), "no user “none”"),
-        (("--send-at", "soon"), "not a time"),
-        (("--operator", "nobody"), "e-mail address"),
-    ],
-)
-def test_the_command_says_what_is_wrong(capsys, more, why):
-    students(1)
-    with pytest.raises(CommandError, match=why):
-        run(capsys, *more)
-    assert not Batch.objects.exists()
-
-
-def test_the_command_does_not_guess_which_list_is_meant(capsys):
-    with pytest.raises(CommandError, match="No list is called “Fall freshmen”"):
-        run(capsys)
-    students(1)
-    make_list(account=make_account("other"))
-    with pytest.raises(CommandError, match="give the id"):
-        run(capsys)
+def test_a_number_each_text_to_which_costs_extra_is_refused():
+    with pytest.raises(Wrong, match="Premium-rate numbers"):
+        controls.send_single(
+            actor=None, unit=make_unit(), account=make_account(), sender="+13125550190", to="900-555-0100", text="Hi"
+        )
+    assert not Message.objects.exists()

@@ -162,7 +162,7 @@ def test_a_late_word_of_an_attempt_known_to_have_failed_is_no_incident():
     assert not fresh(message).double_send
 
 
-@pytest.mark.parametrize("state", ["ready", "held", "claimed"])
+@pytest.mark.parametrize("state", ["ready", "held"])
 @pytest.mark.parametrize(
     ("word", "state_after", "delivery"),
     [("sent", "accepted", Delivery.SENT), ("delivered", "accepted", Delivery.DELIVERED), ("failed", "", Delivery.NONE)],

@@ -11,7 +11,7 @@ import time_machine
 from contacts import consent
 from contacts.models import ConsentSource, PhoneNumber
 from messaging import controls, sending
-from messaging.models import Attempt, Batch, Chunk, Message, Receipt
+from messaging.models import Attempt, Batch, Chunk
 from messaging.sending import outcomes
 from messaging.sending.answers import Decision, Verdict
 from messaging.statuses import BatchState, ChunkState, MessageState
@@ -196,12 +196,11 @@ def test_three_answers_that_tell_nothing_open_the_circuit(twin):
 def test_an_opt_out_before_the_intent_is_obeyed(twin):
     batch = make_batch(fiction(3))
     number = PhoneNumber.objects.get(e164=fiction(1)[0])
-    held = sending.take()
+    [taken] = sending.take()
     consent.opt_out(number, source=ConsentSource.STAFF)
-    chunk = Chunk.objects.select_related("batch__account").get(pk=held.pk)
-    intent = sending.intend(held, chunk)
+    [intent] = sending.intend([taken])
     assert {text.to for text in intent.texts} == set(fiction(3)[1:])
-    outcomes.record(held, intent.attempt, sending.hand_over(chunk.batch.account.at_provider(), intent))
+    outcomes.record([(intent, sending.hand_over(batch.account.at_provider(), intent))])
     assert states(batch) == {"accepted": 2, "skipped": 1}
     assert number.e164 not in {text["e164"] for text in twin.ocelot.sent}
 
@@ -209,9 +208,9 @@ def test_an_opt_out_before_the_intent_is_obeyed(twin):
 @pytest.mark.parametrize(("move", "left"), [("pause", {"ready": 3}), ("cancel", {"skipped": 3})])
 def test_a_stop_between_claim_and_intent_lets_nothing_leave(twin, move, left):
     batch = make_batch(fiction(3))
-    held = sending.take()
+    taken = sending.take()
     getattr(controls, move)(Batch.objects.get(pk=batch.pk), actor=None)
-    assert sending.intend(held, Chunk.objects.get(pk=held.pk)) is None
+    assert sending.intend(taken) == []
     drain_all()
     assert states(batch) == left
     assert twin.ocelot.sent == []
@@ -239,10 +238,9 @@ def test_a_worker_that_stood_still_after_its_intent_does_not_send(twin, monkeypa
 
 def test_an_outcome_with_a_stale_fence_changes_nothing(twin):
     batch = make_batch(fiction(2))
-    held = sending.take()
-    intent = sending.intend(held, Chunk.objects.get(pk=held.pk))
-    Chunk.objects.filter(pk=held.pk).update(fence=held.fence + 1)
-    assert not outcomes.record(held, intent.attempt, Decision(Verdict.REJECTED))
+    [intent] = sending.intend(sending.take())
+    Chunk.objects.update(fence=intent.held.fence + 1)
+    assert not outcomes.record([(intent, Decision(Verdict.REJECTED))])
     assert states(batch) == {"submitting": 2}
 
 
@@ -258,12 +256,16 @@ def test_quiet_hours_hold_a_chunk_that_is_due_too_late(twin, settings):
     assert states(batch) == {"accepted": 2}
 
 
-def test_the_answer_is_kept_as_a_receipt_of_every_text(twin):
+def test_what_the_answer_said_is_kept(twin):
     batch = make_batch(fiction(2))
     drain_all()
-    receipts = Receipt.objects.filter(message__batch=batch, source="answer")
-    assert set(receipts.values_list("delivery", "attempt")) == {(Delivery.ACCEPTED, 1)}
-    assert all(Message.objects.filter(batch=batch).values_list("remote_id", flat=True))
+    messages = batch.messages.values_list("delivery", "attempt", "remote_id")
+    assert {(delivery, attempt, bool(remote)) for delivery, attempt, remote in messages} == {
+        (Delivery.ACCEPTED, 1, True)
+    }
+    attempt = Attempt.objects.get()
+    assert (attempt.outcome, attempt.status, bool(attempt.finished_at)) == ("accepted", 201, True)
+    assert attempt.answer
 
 
 def test_sending_a_chunk_takes_a_fixed_number_of_statements(twin, django_assert_max_num_queries):
@@ -271,3 +273,16 @@ def test_sending_a_chunk_takes_a_fixed_number_of_statements(twin, django_assert_
     with django_assert_max_num_queries(48):
         sending.send_next()
     assert Chunk.objects.get().state == ChunkState.ACCEPTED
+
+
+def test_a_chunk_that_a_worker_holds_twice_is_intended_once(twin):
+    batch = make_batch(fiction(2))
+    first = sending.take()
+    # It stood still past the lease, with the chunk in its stock, and claims on.
+    Chunk.objects.update(lease_until=clock.after(-1))
+    again = sending.take()
+    [intent] = sending.intend([*first, *again])
+    assert intent.held == again[0].held
+    assert Attempt.objects.count() == 1
+    sending.write_down([(intent, sending.hand_over(batch.account.at_provider(), intent))])
+    assert most_per_person(twin) == 1

@@ -11,7 +11,7 @@ from contacts.models import ConsentSource
 from messaging import controls, events, sending
 from messaging.controls import resending
 from messaging.models import Attempt, Batch, Chunk
-from messaging.sending import outcomes
+from messaging.sending import outcomes, releasing
 from messaging.sending.answers import Decision, Verdict
 from messaging.statuses import BatchState, ChunkState, MessageState
 from messaging.sweeping import sweep
@@ -66,8 +66,7 @@ def counts(batch):
 
 def intended(batch):
     """A chunk of `batch` whose intent is committed."""
-    held = sending.take()
-    intent = sending.intend(held, Chunk.objects.select_related("batch__account", "batch__unit").get(pk=held.pk))
+    [intent] = sending.intend(sending.take())
     assert counts(batch) == {"submitting": batch.recipients}
     return intent
 
@@ -75,7 +74,7 @@ def intended(batch):
 def test_what_is_sent_again_while_its_batch_is_being_finished_is_not_left_behind(twin, monkeypatch):
     monkeypatch.setattr(resending, "HOLD", resending.HOLD * 0)
     batch = make_batch(fiction(2))
-    sending.write_down(intended(batch), Decision(Verdict.UNKNOWN))
+    sending.write_down([(intended(batch), Decision(Verdict.UNKNOWN))])
     boss = make_user("boss", groups=("Approver",))
     message = batch.messages.first()
     with meanwhile('FROM "messaging_chunk"', lambda: controls.resolve_unknown(message, actor=boss, resend=True)):
@@ -90,7 +89,7 @@ def test_what_comes_back_to_a_cancelled_batch_is_skipped(verdict):
     intent = intended(batch)
     controls.cancel(fresh(batch), actor=None)
     assert counts(batch) == {"submitting": 4}
-    assert sending.write_down(intent, Decision(verdict))
+    assert sending.write_down([(intent, Decision(verdict))])
     assert counts(batch) == {"skipped": 4}
     assert set(batch.chunks.values_list("state", flat=True)) == {ChunkState.EMPTY}
 
@@ -100,15 +99,15 @@ def test_a_cancel_while_an_outcome_is_being_written_leaves_nothing_ready(verdict
     batch = make_batch(fiction(4))
     intent = intended(batch)
     with meanwhile('FROM "messaging_batch"', lambda: controls.cancel(fresh(batch), actor=None)):
-        sending.write_down(intent, Decision(verdict))
+        sending.write_down([(intent, Decision(verdict))])
     assert counts(batch) == {"skipped": 4}
 
 
 def test_a_cancel_before_a_chunk_is_cut_leaves_nothing_ready():
     batch = make_batch(fiction(4))
-    held = sending.take()
+    [taken] = sending.take()
     controls.cancel(fresh(batch), actor=None)
-    outcomes.cut(held, 2)
+    releasing.cut(taken.held, 2)
     assert counts(batch) == {"skipped": 4}
 
 
@@ -120,10 +119,9 @@ def test_an_account_switched_off_during_an_intent_is_not_overtaken():
         ProviderAccount.objects.update(is_active=False)
         seen.append(Chunk.objects.get().state)
 
-    held = sending.take()
-    chunk = Chunk.objects.select_related("batch__account", "batch__unit").get(pk=held.pk)
-    with meanwhile('FROM "accounts_provideraccount"', switch_off):
-        assert sending.intend(held, chunk) is not None
+    taken = sending.take()
+    with meanwhile("FROM accounts_provideraccount", switch_off):
+        assert sending.intend(taken)
     assert seen == [ChunkState.SUBMITTING]  # never an intent that is committed after the account was switched off
 
 
@@ -143,12 +141,12 @@ def test_an_answer_is_written_down_although_the_database_was_away_for_a_moment(m
         return done
 
     monkeypatch.setattr(outcomes, "record", away)
-    assert not sending.write_down(intent, Decision(Verdict.REJECTED, text="No."))
+    assert not sending.write_down([(intent, Decision(Verdict.REJECTED, text="No."))])
     assert counts(batch) == {"rejected": 3}
     assert Attempt.objects.get().outcome == Verdict.REJECTED
 
 
-@pytest.mark.parametrize("statement", ['"contacts_phonenumber"', 'UPDATE "messaging_message"'])
+@pytest.mark.parametrize("statement", ["contacts_phonenumber n", "UPDATE messaging_message"])
 def test_an_opt_out_during_an_intent_is_seen_or_waits_for_it(statement):
     batch = make_batch(fiction(2))
     number, seen = batch.messages.first().number, []
@@ -157,10 +155,9 @@ def test_an_opt_out_during_an_intent_is_seen_or_waits_for_it(statement):
         consent.opt_out(number, source=ConsentSource.PROVIDER)
         seen.append(Chunk.objects.get().state)
 
-    held = sending.take()
-    chunk = Chunk.objects.select_related("batch__account", "batch__unit").get(pk=held.pk)
+    taken = sending.take()
     with meanwhile(statement, stop):
-        assert sending.intend(held, chunk) is not None
+        assert sending.intend(taken)
     assert seen == [ChunkState.SUBMITTING]
 
 
@@ -172,10 +169,9 @@ def test_a_batch_stopped_during_an_intent_waits_for_it(act):
         act(fresh(batch), actor=None)
         seen.append(Chunk.objects.get().state)
 
-    held = sending.take()
-    chunk = Chunk.objects.select_related("batch__account", "batch__unit").get(pk=held.pk)
-    with meanwhile('UPDATE "messaging_chunk"', stop):
-        assert sending.intend(held, chunk) is not None
+    taken = sending.take()
+    with meanwhile("UPDATE messaging_chunk", stop):
+        assert sending.intend(taken)
     assert seen == [ChunkState.SUBMITTING]
 
 
@@ -203,20 +199,18 @@ def test_an_account_the_portal_fails_on_is_closed_and_keeps_no_claim(twin, monke
 @pytest.mark.parametrize("taken_over", [True, False])
 def test_a_claim_that_ran_out_or_was_taken_over_intends_nothing(taken_over):
     batch = make_batch(fiction(2))
-    held = sending.take()
-    chunk = Chunk.objects.select_related("batch__account", "batch__unit").get(pk=held.pk)
+    taken = sending.take()
     Chunk.objects.update(lease_until=clock.after(-1))
     if taken_over:
-        assert sending.take().fence == held.fence + 1
-    assert sending.intend(held, chunk) is None
+        assert sending.take()[0].held.fence == taken[0].held.fence + 1
+    assert sending.intend(taken) == []
     assert counts(batch) == {"claimed": 2}
     assert not Attempt.objects.exists()
 
 
 def test_nothing_is_asked_of_the_database_between_an_intent_and_its_request(twin):
     make_batch(fiction(3))
-    held = sending.take()
-    chunk = Chunk.objects.select_related("batch__account", "batch__unit").get(pk=held.pk)
+    taken = sending.take()
     said = []
 
     def listen(execute, sql, params, many, context):
@@ -224,7 +218,7 @@ def test_nothing_is_asked_of_the_database_between_an_intent_and_its_request(twin
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(listen):
-        assert sending.intend(held, chunk) is not None
+        assert sending.intend(taken)
     assert [sql for inside, sql in said if not inside and not sql.startswith("BEGIN")] == []
 
 
@@ -263,9 +257,8 @@ def test_an_opt_out_does_not_make_unsent_what_a_late_receipt_proves(twin):
     controls.retry_failed(fresh(batch), actor=None)
     consent.opt_out(batch.messages.first().number, source=ConsentSource.STAFF)
     hear(batch, "delivered")
-    held = sending.take()
-    chunk = Chunk.objects.select_related("batch__account", "batch__unit").get(pk=held.pk)
-    with meanwhile('UPDATE "messaging_message"', lambda: sending.intend(held, chunk)):
+    taken = sending.take()
+    with meanwhile('UPDATE "messaging_message"', lambda: sending.intend(taken)):
         events.read_call(events.next_call())
     drain_all()
     assert counts(batch) == {"accepted": 2}

@@ -88,4 +88,9 @@ ALLOWED = {
 def test_the_table_of_moves_is_complete():
     assert set(ALLOWED) == set(BatchState)
     assert {state: allowed(state) for state in BatchState} == {s: moves.split() for s, moves in ALLOWED.items()}
-    assert set(MOVES) == {move for moves in ALLOWED.values() for move in moves.split()}
+    assert set(MOVES) - {"undo"} == {move for moves in ALLOWED.values() for move in moves.split()}
+
+
+def test_only_a_batch_being_prepared_can_be_undone_and_only_in_time():
+    assert allowed(BatchState.EXPANDING, undoable=True) == ["undo", "pause", "cancel"]
+    assert {state for state in BatchState if "undo" in allowed(state, undoable=True)} == {BatchState.EXPANDING}

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.db import connection
 
 from messaging import controls, sending, sweeping
 from messaging.models import Attempt, Batch, Chunk
@@ -14,10 +15,11 @@ from messaging.sending.answers import decide
 from messaging.statuses import BatchState, ChunkState
 from messaging.tasks import drain_all
 from smsportal import clock
-from smsportal.tests.world import fiction, make_batch
+from smsportal.accounts.models import ProviderAccount
+from smsportal.tests.world import fiction, make_account, make_batch
 
 pytestmark = pytest.mark.django_db
-LATE = timedelta(seconds=sending.LEASE_S + sweeping.GRACE_S + 1)
+LATE = timedelta(seconds=180 + 60 + 1)
 
 
 @pytest.fixture(autouse=True)
@@ -31,13 +33,11 @@ def counts(batch: Batch) -> dict[str, int]:
     return {state: count for state, count in fresh.counts().items() if count}
 
 
-def intended(batch: Batch) -> tuple[sending.Intent, Chunk]:
+def intended(batch: Batch) -> sending.Intent:
     """A worker's intent, committed; then the worker is gone."""
-    held = sending.take()
-    chunk = Chunk.objects.select_related("batch__account").get(pk=held.pk)
-    intent = sending.intend(held, chunk)
-    assert intent is not None
-    return intent, chunk
+    taken = sending.take()
+    [intent] = sending.intend(taken)
+    return intent
 
 
 def test_a_worker_that_died_before_its_intent_costs_nothing(twin):
@@ -55,9 +55,9 @@ def test_a_worker_that_died_before_its_intent_costs_nothing(twin):
 @pytest.mark.parametrize("sent", [False, True])
 def test_a_worker_that_died_after_its_intent_leaves_an_unknown(twin, sent):
     batch = make_batch(fiction(3))
-    intent, chunk = intended(batch)
+    intent = intended(batch)
     if sent:
-        sending.hand_over(chunk.batch.account.at_provider(), intent)
+        sending.hand_over(batch.account.at_provider(), intent)
     with time_machine.travel(clock.now() + LATE):
         swept = sweeping.sweep()
         drain_all()
@@ -74,8 +74,8 @@ def test_a_worker_that_died_after_its_intent_leaves_an_unknown(twin, sent):
 
 def test_a_receipt_that_came_before_the_sweep_is_believed(twin):
     batch = make_batch(fiction(3))
-    intent, chunk = intended(batch)
-    sending.hand_over(chunk.batch.account.at_provider(), intent)
+    intent = intended(batch)
+    sending.hand_over(batch.account.at_provider(), intent)
     twin.settle()
     drain_all()
     assert counts(batch) == {"submitting": 3}, "only its worker or the sweeper may move it"
@@ -86,11 +86,11 @@ def test_a_receipt_that_came_before_the_sweep_is_believed(twin):
 
 def test_a_worker_that_wakes_after_the_sweep_writes_nothing(twin):
     batch = make_batch(fiction(3))
-    intent, chunk = intended(batch)
+    intent = intended(batch)
     with time_machine.travel(clock.now() + LATE):
         sweeping.sweep()
-        assert not outcomes.record(intent.held, intent.attempt, decide(ValueError("late"), 3))
-    assert Chunk.objects.get(pk=chunk.pk).state == ChunkState.UNKNOWN
+        assert not outcomes.record([(intent, decide(ValueError("late"), 3))])
+    assert Chunk.objects.get().state == ChunkState.UNKNOWN
     assert counts(batch) == {"unknown": 3}
 
 
@@ -118,3 +118,39 @@ def test_a_batch_with_nothing_left_is_finished():
     Chunk.objects.update(state=ChunkState.EMPTY)
     assert sweeping.sweep().finished == 1
     assert Batch.objects.get(pk=batch.pk).state == BatchState.FINISHED
+
+
+def lose_keys(slug):
+    """As if FIELD_KEYS had been changed and the old one was gone."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE accounts_provideraccount SET secrets = 'lost' WHERE slug = %s", [slug])
+
+
+def test_a_chunk_of_an_account_whose_keys_are_lost_is_judged_like_any_other(twin):
+    batch = make_batch(fiction(3))
+    intended(batch)
+    lose_keys("ocelot")
+    with time_machine.travel(clock.now() + LATE):
+        assert sweeping.sweep().unknown == 1
+    assert counts(batch) == {"unknown": 3}
+
+
+def test_a_duty_that_fails_leaves_the_others_alone(twin):
+    """An account whose keys are lost cannot be asked; the accounts behind it, and every other duty, can."""
+    batch = make_batch(fiction(1))
+    Batch.objects.update(expires_at=clock.after(-1))
+    lost, other = make_account(), make_account("second")
+    ProviderAccount.objects.update(circuit_open=True, paused_until=clock.after(-1))
+    lose_keys(lost.slug)
+    swept = sweeping.sweep()
+    assert (swept.expired, swept.reopened) == (1, 1)
+    assert counts(batch) == {"skipped": 1}
+    assert not ProviderAccount.objects.filter(pk=other.pk).values_list("circuit_open", flat=True).get()
+
+
+def test_what_asks_providers_does_not_keep_the_sweeper_waiting(twin):
+    make_batch(fiction(1))
+    Batch.objects.update(expires_at=clock.after(-1))
+    ProviderAccount.objects.update(circuit_open=True, paused_until=clock.after(-1))
+    assert sweeping.settle() == sweeping.Swept(expired=1)  # finished by the next
+    assert sweeping.ask() == sweeping.Swept(reopened=1)

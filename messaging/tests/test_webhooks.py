@@ -126,7 +126,7 @@ def test_a_token_is_good_for_its_own_provider_only():
 def test_a_wrong_token_costs_as_many_queries_as_a_right_one(django_assert_num_queries):
     path = make_endpoint()
     right, wrong = path.split("/")[3], "w" * 43
-    genuine = addresses.attempt_url(make_attempt().uuid).split("/")[5]
+    genuine = addresses.attempt_url("ocelot", make_attempt().uuid).split("/")[5]
     forged = genuine[:-2] + "__"
     for token in (right, wrong, genuine, forged):
         with django_assert_num_queries(1):
@@ -155,7 +155,7 @@ def test_two_addresses_live_while_one_is_rotated_out():
 @pytest.mark.django_db
 def test_an_attempt_has_its_own_address_for_thirty_days(time_machine):
     attempt = make_attempt()
-    path = addresses.attempt_url(attempt.uuid).removeprefix("http://127.0.0.1:8000")
+    path = addresses.attempt_url("ocelot", attempt.uuid).removeprefix("http://127.0.0.1:8000")
     assert path.startswith(f"/hooks/ocelot/a.{attempt.uuid.hex}.")
     assert post(path).status_code == 200
     assert WebhookCall.objects.get().attempt == attempt
@@ -168,7 +168,7 @@ def test_an_attempt_has_its_own_address_for_thirty_days(time_machine):
 @pytest.mark.django_db
 def test_the_address_of_one_attempt_does_not_open_another():
     one, other = make_attempt(), make_attempt()
-    path = addresses.attempt_url(one.uuid).removeprefix("http://127.0.0.1:8000")
+    path = addresses.attempt_url("ocelot", one.uuid).removeprefix("http://127.0.0.1:8000")
     assert post(path.replace(one.uuid.hex, other.uuid.hex)).status_code == 404
 
 

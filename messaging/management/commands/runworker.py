@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -13,13 +14,12 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import close_old_connections, connection
 
 from messaging import tasks
-from smsportal import doorbell
+from smsportal import collector, doorbell
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.5  # faces run in other processes, so their rings are not heard here
 SWEEP_S = 5.0
-BEAT_S = 10.0
 
 
 class Command(BaseCommand):
@@ -33,11 +33,12 @@ class Command(BaseCommand):
         if once:
             tasks.drain_all()
             return
+        collector.spare()
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        lanes = [lane for lane in tasks.LANES for _ in range(threads if lane == "sending" else 1)]
-        workers = [threading.Thread(target=tend, args=(lane, stop), name=lane) for lane in lanes]
+        works = {**tasks.LANES, "sending": lambda: tasks.drive(threads, stop.is_set)}
+        workers = [threading.Thread(target=tend, args=(lane, work, stop), name=lane) for lane, work in works.items()]
         workers.append(threading.Thread(target=sweep_on, args=(stop,), name="sweep"))
         for worker in workers:
             worker.start()
@@ -48,17 +49,17 @@ class Command(BaseCommand):
         self.stdout.write("The worker has stopped; nothing is left in its hands.")
 
 
-def tend(lane: str, stop: threading.Event) -> None:
+def tend(lane: str, work: Callable[[], bool], stop: threading.Event) -> None:
     """Work on one lane until `stop`; an error (a lost database, say) is logged and the lane goes on."""
     beaten = 0.0
     while not stop.is_set():
         did = False
         try:
             close_old_connections()
-            if time.monotonic() - beaten > BEAT_S:
+            if time.monotonic() - beaten > tasks.BEAT_S:
                 tasks.beat(lane)
                 beaten = time.monotonic()
-            did = tasks.LANES[lane]()
+            did = work()
         except Exception:
             log.exception("The lane %s failed; it goes on", lane)
             connection.close()

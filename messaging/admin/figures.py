@@ -1,0 +1,161 @@
+"""What the page of a batch counts: states, deliveries, rate and time left, and the reasons in plain words."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from django.db.models import Count, Min
+from django.utils import formats, timezone
+
+from messaging import controls
+from messaging.admin.minutes import left_lately
+from messaging.admin.words import SKIPPED
+from messaging.models import Batch
+from messaging.statuses import DELIVERY_TITLES, BatchState, ChunkState, MessageState, Reason
+from smsportal import clock
+from smsportal.providers.base import Delivery
+from smsportal.text import plural
+
+AT_WORK: Final = (BatchState.EXPANDING, BatchState.RUNNING)
+UNDER_WAY: Final = (*AT_WORK, BatchState.PAUSED)
+WAITING: Final = (MessageState.HELD, MessageState.READY, MessageState.CLAIMED, MessageState.SUBMITTING)
+LATELY_S: Final = 60
+
+
+class Why(NamedTuple):
+    """Why some texts did not leave or arrive, what to do about it, how many, and the address of their list."""
+
+    title: str
+    advice: str
+    number: int
+    query: str
+
+
+def numbers(batch: Batch) -> dict[str, Any]:
+    """Everything the page counts but the minutes and reasons. The states always sum up to the recipients."""
+    states, delivery = _counted(batch)
+    total = sum(states.values())
+    arrived = delivery[Delivery.DELIVERED] + delivery[Delivery.READ]
+    unclear = states[MessageState.UNKNOWN] + states[MessageState.WRITTEN_OFF]
+    waiting = sum(states[state] for state in WAITING)
+    left = total - waiting - states[MessageState.SKIPPED]
+    parts = {"arrived": arrived, "going": states[MessageState.ACCEPTED] - arrived - delivery[Delivery.FAILED],
+             "unclear": unclear, "failed": delivery[Delivery.FAILED] + states[MessageState.REJECTED]}  # fmt: skip
+    return {
+        "state": batch.state,
+        "state_title": BatchState(batch.state).label,
+        "problem": batch.problem,
+        "stopped": stopped(batch) if waiting or batch.state == BatchState.EXPANDING else "",
+        "total": total,
+        "waiting": waiting,
+        "left": left,
+        "skipped": states[MessageState.SKIPPED],
+        "unknown": states[MessageState.UNKNOWN],
+        **parts,
+        "bar": {name: _percent(n, total) for name, n in parts.items()},
+        "states": [(state, MessageState(state).label, n) for state, n in states.items()],
+        "delivery": [(int(rank), str(title), delivery[rank]) for rank, title in DELIVERY_TITLES],
+        "pace": pace(batch, states),
+        "said": _said(batch, left, total),
+    }
+
+
+def _counted(batch: Batch) -> tuple[dict[str, int], dict[int, int]]:
+    """Messages by state, and the accepted ones by delivery: from an index alone, however many there are."""
+    states, delivery = dict.fromkeys(MessageState.values, 0), {int(rank): 0 for rank, _ in DELIVERY_TITLES}
+    for state, rank, n in batch.messages.order_by().values_list("state", "delivery").annotate(n=Count("id")):
+        states[state] += n
+        if state == MessageState.ACCEPTED:
+            delivery[rank] += n
+    # A claim is written on the chunk alone.
+    taken = batch.messages.filter(
+        chunk__batch=batch, chunk__state=ChunkState.CLAIMED, state__in=[MessageState.READY, MessageState.HELD]
+    )
+    for state, n in taken.order_by().values_list("state").annotate(n=Count("id")):
+        found = min(n, states[state])
+        states[state] -= found
+        states[MessageState.CLAIMED] += found
+    return states, delivery
+
+
+def _percent(part: int, whole: int) -> float:
+    return round(100 * part / whole, 2) if whole else 0.0
+
+
+def reasons(batch: Batch) -> list[Why]:
+    """Why texts did not leave or arrive and what to do next, the most frequent first."""
+    skipped = batch.messages.filter(state=MessageState.SKIPPED).order_by().values_list("reason")
+    found = [
+        Why(Reason(reason).label if reason else "Not sent", SKIPPED.get(reason, ""), n, f"state__exact=skipped&reason__exact={reason}")
+        for reason, n in skipped.annotate(n=Count("id"))
+    ]  # fmt: skip
+    for each in controls.failure_classes(batch):
+        advice = each.advice
+        if each.opted_out:
+            advice += (
+                f" {plural(each.opted_out, 'person', 'people')} of these opted out since and are not written to again."
+            )
+        found.append(Why(each.title, advice.strip(), each.number + each.opted_out, f"error_code__exact={each.code}"))
+    return sorted(found, key=lambda each: -each.number)
+
+
+def stopped(batch: Batch) -> str:
+    """Why nothing leaves although the batch runs, and what happens next; nothing when texts leave."""
+    account = batch.account
+    if batch.state not in AT_WORK:
+        return ""
+    if not account.is_active:
+        return f"{account} is switched off. Nothing leaves until an administrator switches it on again."
+    if account.circuit_open:
+        why = account.circuit_reason.rstrip(".") or "the provider does not answer as it should"
+        return f"Nothing leaves at the moment: {why}. {account} is asked again every half minute; then it goes on by itself."
+    if account.paused_until and account.paused_until > clock.now():
+        return f"The provider asked for a break until {timezone.localtime(account.paused_until):%H:%M:%S}; then it goes on by itself."
+    return ""
+
+
+def pace(batch: Batch, states: dict[str, int]) -> str:
+    """How fast it goes and when it will be done, from the last minute; nothing while nothing can be said."""
+    if batch.state != BatchState.RUNNING or batch.started_at is None:
+        return ""
+    due = states[MessageState.READY] + states[MessageState.CLAIMED] + states[MessageState.SUBMITTING]
+    said = []
+    if due:
+        since = max(filter(None, [batch.started_at, batch.leaves_at]))
+        seconds = min(max((clock.now() - since).total_seconds(), 1.0), LATELY_S)
+        lately = left_lately(batch, seconds)
+        if lately:
+            said.append(_speed(lately / seconds, due))
+        elif seconds < LATELY_S:
+            said.append("The first texts are on their way to the provider.")
+        else:
+            said.append("Nothing has left in the last minute.")
+    if held := states[MessageState.HELD]:
+        opens = batch.chunks.filter(state=ChunkState.READY, not_before__gt=clock.now()).aggregate(at=Min("not_before"))
+        when = f", the first of them until {moment(opens['at'])}" if opens["at"] else ""
+        said.append(f"{plural(held, 'text waits', 'texts wait')} for quiet hours to end{when.removesuffix('.')}.")
+    return " ".join(said)
+
+
+def _speed(rate: float, due: int) -> str:
+    minutes = math.ceil(due / rate / 60)
+    done = moment(clock.after(due / rate))
+    left = plural(minutes, "more minute", "more minutes")
+    return f"{rate:,.1f} texts a second in the last minute, about {left}: done about {done.removesuffix('.')}."
+
+
+def moment(at: datetime) -> str:
+    """A time of today as people write it, any other with its day."""
+    local = timezone.localtime(at)
+    today = local.date() == timezone.localdate(clock.now())
+    return str(formats.date_format(local, "TIME_FORMAT" if today else "DATETIME_FORMAT"))
+
+
+def _said(batch: Batch, left: int, total: int) -> str:
+    """What is read out to who cannot see the page: changes with the state and with every tenth, not with every text."""
+    label = BatchState(batch.state).label
+    if batch.state != BatchState.RUNNING or not total:
+        return f"{label}. {batch.problem}".strip()
+    return f"{label}: {left * 10 // total * 10}% of {plural(total, 'text', 'texts')} handed over."

@@ -1,0 +1,183 @@
+"""What is said before a deed is done to a batch, in exact numbers: what will happen, and what cannot be taken back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Max
+from django.utils import formats, timezone
+from django.utils.timesince import timesince
+
+from messaging import controls
+from messaging.admin.words import how_many
+from messaging.composing.previewing import survey
+from messaging.controls import FailureClass
+from messaging.controls.resending import HOLD
+from messaging.models import Batch
+from messaging.statuses import MOVES, BatchState, Got, MessageState
+from smsportal import clock, phones
+from smsportal.problems import Problem, Wrong
+from smsportal.text import plural
+
+# Nothing of it leaves at the moment, so that it is known who would get a correction.
+STANDING = (BatchState.PAUSED, BatchState.FINISHED, BatchState.CANCELLED)
+
+
+def before_start(batch: Batch) -> list[str]:
+    later = batch.send_at if batch.send_at and batch.send_at > clock.now() else None
+    when = f"on {_moment(later)}" if later else "at once"
+    said = [_leaving(batch, when), "Whoever opts out before their text leaves is left out."]
+    if batch.expires_at:
+        said.append(f"What has not left by {_moment(batch.expires_at)} is not sent.")
+    if settings.UNDO_SECONDS > 0 and not later:
+        said.append(f"For {plural(settings.UNDO_SECONDS, 'second', 'seconds')} nothing leaves and you can undo it.")
+    if late := _late(batch):
+        said.insert(0, f"{late} Starting it sends it now to {plural(how_many(batch), 'person', 'people')}.")
+    return [*said, "You can pause or cancel while it runs; texts that have left cannot be called back."]
+
+
+def _late(batch: Batch) -> str:
+    """When a batch was to be sent whose time has passed by a minute or more, and how long ago that is; else ""."""
+    now = clock.now()
+    if batch.send_at is None or now - batch.send_at < timedelta(minutes=1):
+        return ""
+    meant = formats.date_format(timezone.localtime(batch.send_at), "DATETIME_FORMAT")
+    ago = timesince(batch.send_at, now).replace("\xa0", " ")
+    return f"It is late: it was to be sent on {meant.removesuffix('.')}, {ago} ago."
+
+
+def _moment(at: datetime) -> str:
+    return str(formats.date_format(timezone.localtime(at), "DATETIME_FORMAT"))
+
+
+def _leaving(batch: Batch, when: str) -> str:
+    """How many texts there are in all, which number is typed, and how many of them wait for quiet hours to end."""
+    total, held = how_many(batch), _held(batch)
+    sender = phones.display(batch.sender) if batch.sender.startswith("+") else batch.sender
+    if not held:
+        return f"{plural(total, 'text leaves', 'texts leave')} {when} from {sender}."
+    waits = "until quiet hours or holidays end where their people are, then they leave by themselves."
+    if held >= total:
+        return f"{plural(total, 'text', 'texts')} from {sender}, none of them {when}: they wait {waits}"
+    return f"{plural(total, 'text', 'texts')} from {sender}: {total - held:,} leave {when}, {held:,} wait {waits}"
+
+
+def _held(batch: Batch) -> int:
+    """As of now: what was counted when the batch was submitted may have been at another hour."""
+    try:
+        return int(survey(batch)[0].waterfall["quiet_hours"])
+    except Problem:
+        return 0
+
+
+def before_resume(batch: Batch) -> list[str]:
+    counts = batch.counts()
+    waiting = counts[MessageState.READY] + counts[MessageState.HELD] + counts[MessageState.CLAIMED]
+    said = [f"{plural(waiting, 'text still waits; it leaves', 'texts still wait; they leave')} from now on."]
+    if not waiting:
+        said = ["None of its texts waits any more, so nothing else leaves. Resuming only lets it finish."]
+    if batch.resume_to == BatchState.EXPANDING:
+        said = ["Not all of its texts are prepared yet. Preparing goes on now, then they leave."]
+        if late := _late(batch):
+            most = "" if batch.expanded_to else f" to {plural(how_many(batch), 'person', 'people')}"
+            said.insert(0, f"{late} Resuming it sends it now{most}.")
+    return [f"Why it was paused: {batch.problem}", *said] if batch.problem else said
+
+
+def before_cancel(batch: Batch) -> list[str]:
+    if batch.state in MOVES["edit"]:
+        return ["Nothing has been sent. The batch is closed and cannot be started any more."]
+    counts = batch.counts()
+    # What a worker has taken only stays here: it asks once more before it hands a text over.
+    waiting = counts[MessageState.READY] + counts[MessageState.HELD] + counts[MessageState.CLAIMED]
+    under_way = counts[MessageState.SUBMITTING]
+    left = counts[MessageState.ACCEPTED]
+    said = [
+        (waiting, f"{plural(waiting, 'text that waits is', 'texts that wait are')} not sent, for good."),
+        (
+            under_way,
+            f"{plural(under_way, 'text is', 'texts are')} being handed over at this moment and may still leave.",
+        ),
+        (left, f"{plural(left, 'text has', 'texts have')} left already and cannot be called back."),
+    ]
+    found = [sentence for number, sentence in said if number]
+    return [*found, "Then you see who got it, who may have got it and who did not."]
+
+
+def before_retry(batch: Batch) -> list[str]:
+    classes = controls.failure_classes(batch)
+    number, out = sum(each.number for each in classes), sum(each.opted_out for each in classes)
+    said = [
+        f"{plural(number, 'text was', 'texts were')} refused or did not arrive. What you choose is sent once more.",
+        "Texts that arrived or are unknown are not touched.",
+    ]
+    return [*said, _left_alone(classes, out)] if out else said
+
+
+def _left_alone(classes: list[FailureClass], out: int) -> str:
+    only = "" if any(each.number for each in classes) else " Nothing is left to send again."
+    return (
+        f"{plural(out, 'further text failed; its person', 'further texts failed; their people')} opted out since.{only}"
+    )
+
+
+def before_correct(batch: Batch) -> list[str]:
+    counts = controls.outcome_counts(batch)
+    said = [f"{plural(counts[Got.GOT], 'person', 'people')} got “{batch.name}”."]
+    if may_have := counts[Got.MAY_HAVE]:
+        said.append(f"{plural(may_have, 'person', 'people')} may have got it; they are written to as well.")
+    for each in batch.corrections.exclude(started_at=None).order_by("pk"):
+        said.append(f"“{each.name}” was started already. What you write here is one more.")
+    if written := unstarted(batch):
+        said.append(_written(written))
+    return [*said, "Nobody else gets the correction, and who opted out since does not get it either."]
+
+
+def unstarted(batch: Batch) -> Batch | None:
+    """The correction of `batch` that is written and not started."""
+    return batch.corrections.filter(state__in=MOVES["edit"]).order_by("-pk").first()
+
+
+def refuse_second(batch: Batch, token: str) -> None:
+    """Raise Wrong when a correction of `batch` was written in another form than that with `token` and waits to be started."""
+    written = unstarted(batch)
+    if written and (not token or written.token != token):
+        raise Wrong(_written(written))
+
+
+def _written(written: Batch) -> str:
+    return f"“{written.name}” is written already and was not started. Edit that one, or cancel it to write another."
+
+
+def reached(batch: Batch) -> str:
+    """To whom a correction would go; blank for nobody, while it is sent, and for a single text."""
+    if batch.state not in STANDING or batch.single or not batch.recipients:
+        return ""
+    counts = controls.outcome_counts(batch)
+    got, may_have = counts[Got.GOT], counts[Got.MAY_HAVE]
+    if not may_have:
+        return f"the {got:,} who got it" if got else ""
+    return f"the {got + may_have:,} who got it or may have" if got else f"the {may_have:,} who may have got it"
+
+
+def before_closing(batch: Batch) -> list[str]:
+    number = batch.messages.filter(state=MessageState.UNKNOWN).count()
+    return [
+        f"{plural(number, 'text is', 'texts are')} closed without being sent again, and counted as “unknown, closed by staff”.",
+        "If a report comes later, it is still shown.",
+    ]
+
+
+def before_resending(batch: Batch) -> list[str]:
+    unknown = batch.messages.filter(state=MessageState.UNKNOWN)
+    said = [
+        f"{plural(unknown.count(), 'text', 'texts')} may have been sent already: then those people get it twice.",
+        "Only do this when a second text does less harm than none.",
+        "Who opted out since is not written to.",
+    ]
+    last = unknown.aggregate(last=Max("chunk__attempts__created_at"))["last"]
+    if last and last + HOLD > clock.now():
+        until = formats.date_format(timezone.localtime(last + HOLD), "TIME_FORMAT").removesuffix(".")
+        said.append(f"A report may still come, so the latest of them can be sent again only after {until}.")
+    return said

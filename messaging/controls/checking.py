@@ -1,0 +1,175 @@
+"""Everything that can be wrong with a draft of a batch, told at once and by field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from contacts.models import ContactList, Segment
+from messaging import channels, wording
+from messaging.composing.audience import abilities_of
+from messaging.models import Batch, TemplateVersion
+from smsportal import clock, phones
+from smsportal.accounts.models import ProviderAccount
+from smsportal.problems import Problem, Wrong
+from smsportal.text import clean
+
+E164: Final = re.compile(r"\+[1-9]\d{6,14}\Z")
+# Time zones of another century have odd seconds, which ISO 8601 cannot write; whoever names one meant none.
+EARLIEST_YEAR: Final = 2000
+# Further ahead, a time is a slip of the pen. An end may lie a little behind the last moment to send at.
+FURTHEST: Final = {"send_at": timedelta(days=366), "expires_at": timedelta(days=396)}
+_OPTIONS_MEAN_TEXT: Final = "Options are texts by name, such as {“campaign”: “fall”}."
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What staff decide about a batch. `version` is the template's version the text was taken from, if any."""
+
+    name: str
+    account: ProviderAccount
+    channel: str
+    sender: str
+    operator: str
+    lists: Sequence[ContactList]
+    segments: Sequence[Segment]
+    text: str
+    version: TemplateVersion | None
+    send_at: datetime | None
+    expires_at: datetime | None
+    provider_options: Mapping[str, str]
+    corrects: Batch | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """The batch's columns; lists and segments are no columns."""
+        return {
+            "name": clean(self.name).strip(),
+            "account": self.account,
+            "channel": self.channel,
+            "sender": address(self.sender),
+            "operator": clean(self.operator).strip() or self.account.operator,
+            "text": self.text,
+            "template_version": self.version,
+            "send_at": self.send_at,
+            "expires_at": self.expires_at,
+            "corrects": self.corrects,
+            "provider_options": {clean(name): clean(value) for name, value in self.provider_options.items()},
+        }
+
+    def sources(self) -> list[ContactList]:
+        """The lists its people come from, by way of segments, too; each once. Those of a correction: of what it corrects."""
+        if self.corrects is None:
+            found = (*self.lists, *(segment.contact_list for segment in self.segments))
+        else:
+            first = self.corrects
+            while first.corrects is not None:
+                first = first.corrects
+            found = (*first.lists.all(), *(each.contact_list for each in first.segments.select_related("contact_list")))
+        return list({each.pk: each for each in found}.values())
+
+
+def check(draft: Draft) -> None:
+    """Raise Wrong with every mistake of `draft` by field."""
+    errors: dict[str, list[str]] = {}
+    if not draft.name.strip() or len(draft.name.strip()) > 200:
+        errors["name"] = ["Give the batch a name of at most 200 characters."]
+    if draft.channel not in channels.CHANNELS or draft.channel not in abilities_of(draft.account).channels:
+        errors["channel"] = [f"{draft.account} does not carry “{draft.channel}”."]
+    if not draft.sender.strip() or len(draft.sender.strip()) > 32:
+        errors["sender"] = ["Name the number the texts come from."]
+    if draft.operator.strip() and not _is_email(draft.operator.strip()):
+        errors["operator"] = ["The operator is an e-mail address."]
+    if draft.corrects and (draft.lists or draft.segments):
+        errors["lists"] = ["A correction goes to those who got the first text; it takes no lists."]
+    errors |= _time_mistakes(draft)
+    if not all(isinstance(part, str) for pair in draft.provider_options.items() for part in pair):
+        errors["provider_options"] = [_OPTIONS_MEAN_TEXT]
+    if sentences := [] if "channel" in errors else _text_mistakes(draft):
+        errors["text"] = sentences
+    if errors:
+        raise Wrong(" ".join(sentence for found in errors.values() for sentence in found), errors=errors)
+
+
+def _time_mistakes(draft: Draft) -> dict[str, list[str]]:
+    naive = [name for name in ("send_at", "expires_at") if (at := getattr(draft, name)) and at.tzinfo is None]
+    if naive:
+        return {name: ["Give the time with its offset, as in 2026-09-01T09:00:00-04:00."] for name in naive}
+    if found := {name: [why] for name in FURTHEST if (why := _out_of_reach(name, getattr(draft, name)))}:
+        return found
+    if draft.expires_at and draft.send_at and draft.expires_at <= draft.send_at:
+        return {"expires_at": ["It ends before it begins; give a time after the one to send at."]}
+    return {}
+
+
+def _out_of_reach(name: str, at: datetime | None) -> str:
+    """Why nobody means this time, or ""."""
+    if at is None:
+        return ""
+    if at.year < EARLIEST_YEAR:
+        return "This time is long past; leave it out to send at once."
+    if at - clock.now() > FURTHEST[name]:
+        return "This time is more than a year ahead; check the year, or write the batch when it is nearer."
+    return ""
+
+
+def _text_mistakes(draft: Draft) -> list[str]:
+    if not draft.text.strip():
+        return ["Write a text, or choose a template."]
+    schemas = {each.name: [remote.name for remote in each.schema()] for each in draft.sources()}
+    try:
+        wording.refuse_unknown(draft.text, schemas)
+        shortest = len(wording.literal(draft.text))
+    except Problem as mistake:
+        return mistake.errors["text"]
+    limit = min(channels.get(draft.channel).MAX_TEXT, abilities_of(draft.account).max_text)
+    return [f"The text has {shortest:,} characters; at most {limit:,} can be sent."] if shortest > limit else []
+
+
+def _is_email(text: str) -> bool:
+    try:
+        validate_email(text)
+    except ValidationError:
+        return False
+    return True
+
+
+def refuse_expired(expires_at: datetime | None, leaves_at: datetime) -> None:
+    """Raise Wrong when everything would be too late: it may not leave after `expires_at`, nor before `leaves_at`."""
+    if expires_at is not None and expires_at <= max(leaves_at, clock.now()):
+        sentence = (
+            "It was not to be sent so late, so nobody would get it; change the time after which it must not leave."
+        )
+        raise Wrong(sentence, errors={"expires_at": [sentence]})
+
+
+def address(text: str) -> str:
+    """A sender as it is stored: E.164 for a phone number however it is written, else the name as it stands."""
+    plain = clean(text).strip()
+    if E164.match(plain):
+        return plain
+    try:
+        return phones.to_e164(plain)
+    except phones.BadNumber:
+        return plain
+
+
+def refuse_unsendable(account: ProviderAccount, sender: str, operator: str) -> None:
+    """Raise Wrong when nothing could be sent through `account` from `sender`: closed, unknown or nobody to answer."""
+    errors: dict[str, list[str]] = {}
+    if not account.is_active:
+        errors["account"] = [f"{account} is switched off; choose another account or have it switched on."]
+    senders = set(account.senders.values_list("address", flat=True))
+    if senders and sender not in {address(each) for each in senders}:
+        errors["sender"] = [f"“{sender}” is not a sender of {account}. There are: {', '.join(sorted(senders)[:10])}."]
+    elif not senders and not E164.match(sender):
+        errors["sender"] = [f"“{sender}” is not a phone number; write it like +13125550100."]
+    if abilities_of(account).needs_operator and not operator:
+        errors["operator"] = [f"{account} needs an operator: the e-mail address of who gets the answers."]
+    if errors:
+        raise Wrong(" ".join(sentence for found in errors.values() for sentence in found), errors=errors)

@@ -1,0 +1,211 @@
+"""The forms of a batch: writing it, typing its count before a large start, sending a test of it to oneself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, cast
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, QueryDict
+
+from contacts.models import ContactList, Segment
+from messaging.forms.texts import FromForm
+from messaging.forms.times import MinuteField, moment, zone_choices
+from messaging.models import Batch, Sender, Template, TemplateVersion
+from smsportal import clock, phones
+from smsportal.accounts.models import Unit
+from smsportal.accounts.parts import DeedForm, visible, who
+
+BOTH: Final = "You wrote a text and chose a template. Empty the text, or choose “My own text”."
+
+CHOSEN: Final = {"data_needed": "something is always chosen"}
+
+
+class TemplateChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """A template with the version a batch would pin."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.name} (version {obj.versions.all()[0].version})"
+
+
+class Sources(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """Rows to choose from; a key that no database can hold is refused like any other that is not on offer."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def clean(self, value: Any) -> Any:
+        for each in value or ():
+            if len(str(each)) > 18:
+                raise forms.ValidationError(self.error_messages["invalid_choice"], "invalid_choice", {"value": each})
+        return super().clean(value)
+
+
+class ComposeForm(FromForm):
+    """A batch: to which lists and segments, which text, from which number, when, and when no more.
+
+    `batch`: the one that is edited. A correction has no lists: it goes to those who got the first text.
+    """
+
+    name = forms.CharField(max_length=200, help_text="Only staff see it, for example “Move-in day, North hall”.")
+    unit = forms.ModelChoiceField(Unit.objects.none(), empty_label=None)
+    lists = Sources(ContactList.objects.none(), required=False, label="To these lists")
+    segments = Sources(Segment.objects.none(), required=False, label="And to these segments")
+    template = TemplateChoice(
+        Template.objects.none(),
+        required=False,
+        label="Which text",
+        empty_label="My own text, written below",
+        widget=forms.Select(attrs=CHOSEN),
+    )
+    text = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6, "data_needed": "unless a template is chosen"}),
+        help_text="Put a field of the list between double braces: Hello {{First_Name|there}}. "
+        "What follows the bar is used where the field is blank.",
+    )
+    send_at = MinuteField(required=False, label="Send at", help_text="Any minute. Blank: as soon as it is started.")
+    expires_at = MinuteField(
+        required=False, label="Not after", help_text="What has not left by then is not sent. Blank: it stays valid."
+    )
+    zone = forms.ChoiceField(required=False, label="Time zone of these times", widget=forms.Select(attrs=CHOSEN))
+    token = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    field_order = ("name", "unit", "lists", "segments", "template", "text", "sender", "operator",
+                   "send_at", "expires_at", "zone", "token", "revision")  # fmt: skip
+
+    def __init__(self, *args: Any, request: HttpRequest, batch: Batch | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, request=request, **kwargs)
+        self.batch = batch
+        self._offer(request)
+        home = batch.unit if batch else who(request).home()
+        zones = self.fields["zone"]
+        zones.choices = zone_choices([home.time_zone] if home else [])  # type: ignore[attr-defined]
+        zones.initial = home.time_zone if home else settings.TIME_ZONE
+        self.fields["unit"].initial = home
+        self.fields["token"].initial = uuid4().hex
+        if batch is not None:
+            del self.fields["unit"], self.fields["token"]
+            if batch.corrects_id:
+                del self.fields["lists"], self.fields["segments"]
+        else:
+            del self.fields["revision"]
+            if len(self.fields["unit"].queryset) == 1:  # type: ignore[attr-defined]
+                self.fields["unit"].widget = forms.HiddenInput()
+
+    def _offer(self, request: HttpRequest) -> None:
+        rows: dict[str, Any] = {
+            "unit": visible(Unit, request),
+            "lists": visible(ContactList, request).prefetch_related("own_fields"),
+            "segments": visible(Segment, request).select_related("contact_list"),
+            "template": visible(Template, request)
+            .filter(versions__isnull=False)
+            .distinct()
+            .prefetch_related("versions"),
+        }
+        for name, found in rows.items():
+            self.fields[name].queryset = found  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        template, text = given.get("template"), (given.get("text") or "").strip()
+        if template and text and text.replace("\r\n", "\n") != template.versions.all()[0].text.strip():
+            self.add_error("text", BOTH)
+        if not template and not text and "text" not in self.errors:
+            self.add_error("text", "Write a text, or choose a template.")
+        if (
+            "lists" in self.fields
+            and not given.get("lists")
+            and not given.get("segments")
+            and not self.errors.get("lists")
+        ):
+            self.add_error("lists", "Choose at least one list or segment.")
+        zone = given.get("zone") or self.fields["zone"].initial
+        for name in ("send_at", "expires_at"):
+            if given.get(name):
+                given[name] = self._moment(name, given[name], zone)
+        if given.get("send_at") and given.get("expires_at") and given["expires_at"] <= given["send_at"]:
+            self.add_error("expires_at", "It ends before it begins; give a time after the one to send at.")
+        return given
+
+    def _moment(self, name: str, wall: datetime, zone: str) -> datetime | None:
+        try:
+            found = moment(wall, zone)
+        except forms.ValidationError as wrong:
+            self.add_error(name, wrong)
+            return None
+        if found <= clock.now():
+            blank = "to send at once" if name == "send_at" else "if it stays valid"
+            self.add_error(name, f"This moment has passed. Choose a later one, or leave it blank {blank}.")
+        return found
+
+    def make_another(self) -> None:
+        """Give the filled-in form a new token: that of its own belongs to a batch that has begun."""
+        given = cast(QueryDict, self.data).copy()
+        given["token"] = uuid4().hex
+        self.data = given
+
+    def arguments(self) -> dict[str, Any]:
+        """Everything a draft is made or edited with, but its unit and its token."""
+        given = self.cleaned_data
+        words = {"template": given["template"], "text": ""} if given["template"] else {"text": given["text"]}
+        names = ("name", "lists", "segments", "send_at", "expires_at")
+        return {**super().arguments(), **{name: given[name] for name in names if name in self.fields}, **words}
+
+
+def initial_of(batch: Batch) -> dict[str, Any]:
+    """A batch as the compose form shows it: times in the zone of its unit, its template while that is still the newest."""
+    zone = ZoneInfo(batch.unit.time_zone)
+    pinned = batch.template_version
+    newest = pinned.template.newest() if pinned else None
+    times = {name: at.astimezone(zone).strftime("%Y-%m-%dT%H:%M") if (at := getattr(batch, name)) else None
+             for name in ("send_at", "expires_at")}  # fmt: skip
+    return {
+        "name": batch.name,
+        "lists": [each.pk for each in batch.lists.all()],
+        "segments": [each.pk for each in batch.segments.all()],
+        "template": pinned.template_id if pinned and pinned == newest else None,
+        "text": "" if pinned and pinned == newest else batch.text,
+        "sender": Sender.objects.filter(account=batch.account, address=batch.sender).first(),
+        "operator": batch.operator,
+        "zone": batch.unit.time_zone,
+        "revision": batch.revision,
+        **times,
+    }
+
+
+def left_behind(batch: Batch | None) -> TemplateVersion | None:
+    """The version `batch` was written with, where its template has a newer one by now."""
+    pinned = batch.template_version if batch else None
+    return pinned if pinned and pinned != pinned.template.newest() else None
+
+
+class CountForm(DeedForm):
+    """The number of texts typed out, before many leave at once."""
+
+    count = forms.CharField(label="Type the number of texts to confirm it", max_length=20)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        fall = (self.row.waterfall or {}) if self.row is not None else {}
+        self.wanted = int(fall.get("will_send", 0)) + int(fall.get("quiet_hours", 0))
+        if self.wanted <= settings.APPROVAL_ABOVE:
+            del self.fields["count"]
+
+    def clean_count(self) -> str:
+        typed = "".join(each for each in self.cleaned_data["count"] if each.isdigit())
+        if typed != str(self.wanted):
+            raise forms.ValidationError(f"{self.wanted:,} texts would leave. Type exactly that number, or go back.")
+        return typed
+
+
+class ToMyselfForm(forms.Form):
+    """Where a test of a batch goes: one's own phone."""
+
+    to = forms.CharField(label="Your own phone", max_length=40, help_text="For example (312) 555-0100.")
+
+    def __init__(self, *args: Any, phone: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["to"].initial = phones.display(phone) if phone else ""

@@ -1,0 +1,38 @@
+"""What staff must be told although nobody asked: shown until somebody says that they have seen it."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from messaging.models.batch import Batch
+from smsportal.accounts.models import OwnedQuerySet, Unit
+from smsportal.rows import Row
+
+
+class AlertKind(models.TextChoices):
+    """Why it was raised."""
+
+    FAILURES = "failures", "Many texts fail"
+    OPT_OUTS = "opt_outs", "Many people opt out"
+    OVERDUE = "overdue", "Overdue"
+    DOUBLE = "double", "Sent twice"
+
+
+class Alert(Row):
+    """One thing that went wrong with a batch; `text` says what and what to do next."""
+
+    unit = models.ForeignKey(Unit, on_delete=models.CASCADE, related_name="alerts")
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, null=True, blank=True, related_name="alerts")
+    kind = models.CharField(max_length=10, choices=AlertKind)
+    text = models.CharField(max_length=500)
+    seen_at = models.DateTimeField(null=True, db_index=True)
+    seen_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.text

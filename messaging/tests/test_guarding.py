@@ -1,0 +1,190 @@
+"""A batch pauses itself when its texts fail or make people opt out, once, and tells staff; with mistakes planted."""
+
+from datetime import timedelta
+
+import pytest
+
+from contacts import consent
+from contacts.models import ConsentSource
+from messaging import controls, guarding
+from messaging.models import Alert, Attempt, Batch, Chunk, Message
+from messaging.statuses import BatchState
+from messaging.tests.composed import begin, compose, draft, students
+from smsportal import clock
+from smsportal.providers.base import Delivery
+from smsportal.tests.world import fiction, make_user
+
+pytestmark = pytest.mark.django_db
+
+FAILED = {"state": "accepted", "delivery": Delivery.FAILED, "error_code": "CarrierTimeout"}
+REFUSED = {"state": "rejected", "error_code": "400"}
+
+
+@pytest.fixture(autouse=True)
+def shares(settings):
+    settings.QUIET_HOURS = ""
+    settings.PAUSE_AT_FAILED_PERCENT, settings.PAUSE_AT_OPTED_OUT_PERCENT, settings.PAUSE_AFTER = 30, 20, 10
+
+
+@pytest.fixture
+def batch(time_machine):
+    """Running, to 30 people, nothing sent yet."""
+    made = compose(begin(draft(students(30))))
+    made.chunks.all().delete()
+    time_machine.move_to(clock.now() + timedelta(minutes=1))
+    return made
+
+
+def leave(batch, *fates, outcome="accepted"):
+    """One request with the next messages of `batch`, each with the columns given."""
+    chunk = Chunk.objects.create(batch=batch, size=len(fates), state="accepted")
+    Attempt.objects.create(chunk=chunk, fence=1, texts=len(fates), outcome=outcome)
+    waiting = batch.messages.filter(state="ready").order_by("number__e164")
+    for message, fate in zip(list(waiting[: len(fates)]), fates, strict=True):
+        Message.objects.filter(pk=message.pk).update(**{"chunk": chunk, "state": "accepted", "attempt": 1, **fate})
+
+
+def reply_stop(count, source=ConsentSource.REPLY, at=None):
+    for e164 in fiction(count):
+        consent.opt_out(e164, source=source, at=at)
+
+
+def test_a_batch_whose_texts_fail_pauses_itself_and_tells_why(batch, time_machine):
+    leave(batch, *[{}] * 6, FAILED, FAILED, FAILED, REFUSED)
+    assert guarding.guard() == 1
+    batch.refresh_from_db()
+    assert (batch.state, batch.resume_to, batch.moved_by) == (BatchState.PAUSED, BatchState.RUNNING, None)
+    alert = Alert.objects.get()
+    assert (alert.batch, alert.unit, alert.kind, alert.seen_at) == (batch, batch.unit, "failures", None)
+    assert "4 of 10 texts that left (40 %) failed, most often: Phone not reached." in alert.text
+    assert "then resume or cancel it" in batch.problem
+    assert guarding.guard() == 0  # it does not run any more
+    assert Alert.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("fates", "more"),
+    [
+        ([*[{}] * 7, *[FAILED] * 3], {}),  # 30 %, not more
+        ([FAILED] * 9, {}),  # too few have left
+        ([FAILED] * 10, {"PAUSE_AT_FAILED_PERCENT": 0}),
+        ([{"state": "unknown"}] * 10, {}),  # that is what the circuit is for
+        ([{"state": "skipped"}] * 10, {}),
+        ([{"delivery": Delivery.TEMPORARY_FAILURE}] * 10, {}),  # still being tried
+    ],
+)
+def test_what_is_no_spike_of_failures_pauses_nothing(batch, settings, fates, more):
+    for name, value in more.items():
+        setattr(settings, name, value)
+    leave(batch, *fates)
+    assert guarding.guard() == 0
+    assert Batch.objects.get().state == BatchState.RUNNING
+
+
+def test_requests_nothing_of_which_left_are_not_counted(batch):
+    """Throttled, refused as a whole and cut: the same texts leave later, in other requests."""
+    leave(batch, *[{}] * 2, *[FAILED] * 6)
+    chunk = Chunk.objects.create(batch=batch, size=20, state="split")
+    for outcome in ("later", "split", "smaller", "closed", ""):
+        Attempt.objects.create(chunk=chunk, fence=1, texts=20, outcome=outcome)
+    assert guarding.guard() == 0
+
+
+def test_a_batch_that_makes_people_opt_out_pauses_itself(batch, time_machine):
+    leave(batch, *[{}] * 12)
+    reply_stop(3)
+    assert guarding.guard() == 1
+    alert = Alert.objects.get()
+    assert alert.kind == "opt_outs"
+    assert "After 3 of 12 texts that left (25 %) people opted out" in alert.text
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        lambda: reply_stop(2),  # 2 of 12 are fewer than 20 %
+        lambda: reply_stop(6, source=ConsentSource.IMPORT),  # a file
+        lambda: reply_stop(6, source=ConsentSource.STAFF),
+        lambda: reply_stop(6, at=clock.now() - timedelta(days=1)),  # said before the batch
+        lambda: [consent.opt_out(e164, source=ConsentSource.REPLY) for e164 in fiction(6, 12)],  # not sent to yet
+    ],
+)
+def test_opt_outs_that_are_no_answer_to_the_batch_pause_nothing(batch, planted):
+    leave(batch, *[{}] * 12)
+    planted()
+    assert guarding.guard() == 0
+
+
+def test_both_spikes_are_told(batch):
+    leave(batch, *[{}] * 4, *[FAILED] * 8)
+    reply_stop(4)
+    assert guarding.guard() == 1
+    assert set(Alert.objects.values_list("kind", flat=True)) == {"failures", "opt_outs"}
+
+
+def test_whoever_resumes_it_is_not_stopped_again_for_the_same_texts(batch, time_machine):
+    leave(batch, *[FAILED] * 10)
+    assert guarding.guard() == 1
+    time_machine.move_to(clock.now() + timedelta(minutes=5))
+    batch.refresh_from_db()
+    controls.resume(batch, actor=make_user("kim"))
+    assert guarding.guard() == 0
+    time_machine.move_to(clock.now() + timedelta(minutes=1))
+    leave(batch, *[{}] * 7, *[FAILED] * 3)
+    reply_stop(10)  # of those who were sent to before the pause
+    assert guarding.guard() == 0
+    leave(batch, *[FAILED] * 10)
+    assert guarding.guard() == 1  # 13 of 20 since the resume
+    assert Alert.objects.filter(kind="failures").count() == 2
+
+
+def test_a_guard_that_forgot_the_resume_would_stop_it_again(batch, time_machine):
+    """The control of the test above: counted from the start on, as if nobody had resumed it."""
+    leave(batch, *[FAILED] * 10)
+    began = batch.moved_at
+    guarding.guard()
+    time_machine.move_to(clock.now() + timedelta(minutes=5))
+    batch.refresh_from_db()
+    controls.resume(batch, actor=None)
+    assert guarding.spikes(batch) == []
+    batch.moved_at = began
+    assert [spike.number for spike in guarding.spikes(batch)] == [10]
+
+
+@pytest.mark.parametrize("move", [controls.pause, controls.cancel])
+def test_a_person_who_moved_it_meanwhile_is_not_overruled(batch, move):
+    leave(batch, *[FAILED] * 10)
+    judged = Batch.objects.select_related("account").get()
+    kim = make_user("kim")
+    move(batch, actor=kim)
+    assert not guarding._paused(judged)
+    batch.refresh_from_db()
+    assert batch.moved_by == kim
+    assert not Alert.objects.exists()
+
+
+def test_other_batches_go_on(batch):
+    leave(batch, *[FAILED] * 10)
+    other = compose(begin(draft(students(30, "Other", start=40))))
+    assert guarding.guard() == 1
+    other.refresh_from_db()
+    assert other.state == BatchState.RUNNING
+
+
+def test_the_guard_asks_few_questions(batch, django_assert_max_num_queries, settings):
+    leave(batch, *[{}] * 12)
+    reply_stop(2)
+    with django_assert_max_num_queries(7):
+        guarding.guard()
+    settings.PAUSE_AT_FAILED_PERCENT = settings.PAUSE_AT_OPTED_OUT_PERCENT = 0
+    with django_assert_max_num_queries(0):
+        guarding.guard()
+
+
+def test_the_first_to_see_an_alert_keeps_the_credit(batch):
+    leave(batch, *[FAILED] * 10)
+    guarding.guard()
+    alert, kim = Alert.objects.get(), make_user("kim")
+    guarding.see(Alert.objects.get(), actor=kim)
+    guarding.see(alert, actor=make_user("alex"))
+    assert (alert.seen_by, alert.seen_at is not None) == (kim, True)
