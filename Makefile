@@ -20,6 +20,9 @@ run: $(RUNTIME) ## the portal with the accounts in .env (the twins where there a
 test: lint types layers ready ## everything: lint, types, layers, tests on SQLite and on the services that are reachable
 	@$(PY) -m smsportal.tests.everywhere
 
+proof: $(DEVELOP) ## sending under kills, freezes and races, on both databases: a table, also in docs/proof.md; FULL=1: a million texts
+	@$(PY) -m messaging.tests.proof
+
 lint: $(DEVELOP) ## style and common mistakes (ruff)
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -34,6 +37,9 @@ ready: $(DEVELOP) ## no migration is missing, and the settings of a public insta
 	@$(PY) manage.py makemigrations --check --dry-run
 	@PUBLIC_URL=https://texts.example.edu ALLOWED_HOSTS=texts.example.edu DEBUG=no \
 	  $(PY) manage.py check --deploy --fail-level WARNING
+
+bench: $(RUNTIME) ## measure the portal against its limits, about ten minutes (QUICK=1: see that it runs; FULL=1: a million)
+	@$(PY) -m benchmarks $(if $(QUICK),--quick) $(if $(FULL),--full)
 
 lock: $(DEVELOP) ## compile requirements*.in into requirements*.txt, with hashes
 	@.venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
@@ -65,4 +71,4 @@ $(DEVELOP): | $(PY)
 	@touch $@ $(RUNTIME)
 
 export PYTHON
-.PHONY: help demo run test lint types layers ready lock
+.PHONY: help demo run test proof lint types layers ready bench lock
