@@ -1,4 +1,4 @@
-"""What the ORM lacks or is slow at: many rows changed to different values, written or deleted at once, on both databases."""
+"""What the ORM lacks or is slow at: many rows changed to different values or written at once, on both databases."""
 
 from __future__ import annotations
 
@@ -249,15 +249,6 @@ def _is_uuid_digits(field: models.Field[Any, Any], value: object) -> bool:
 
 def _marks(row: Sequence[Any]) -> str:
     return "(" + ", ".join(["%s"] * len(row)) + ")"
-
-
-def delete_all(model: type[models.Model], column: str, value: int) -> int:
-    """Delete every row whose foreign key `column` is `value`, unread. Only where nothing can refer to them yet."""
-    table = connection.ops.quote_name(model._meta.db_table)
-    name = connection.ops.quote_name(next(str(f.column) for f in model._meta.concrete_fields if f.name == column))
-    with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {table} WHERE {name} = %s", [value])  # noqa: S608 - no data in it
-        return int(cursor.rowcount)
 
 
 _AS_THEY_ARE = (models.IntegerField, models.BooleanField, models.CharField, models.TextField, models.ForeignKey)

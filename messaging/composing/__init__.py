@@ -17,10 +17,12 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q
 from django.utils import timezone
 
+from messaging.composing import voiding
 from messaging.composing.audience import Audience, Page, Person, abilities_of
+from messaging.composing.leases import LEASE_S, mine
 from messaging.composing.opening import Opening
 from messaging.composing.packing import ChunkGone, Packer
 from messaging.composing.previewing import Finding, Preview, Sample, preview, preview_for
@@ -28,14 +30,14 @@ from messaging.composing.snapshots import LISTS_CHANGED, begin_snapshot, snapsho
 from messaging.composing.sources import PAGE
 from messaging.composing.steps import STEPS, Entry, StepPage, people
 from messaging.composing.waterfalls import no_one, pour
-from messaging.models import Alert, AlertKind, Batch, Chunk, Message, Waterfall
+from messaging.models import Alert, AlertKind, Batch, Message, Waterfall
 from messaging.statuses import BatchState, MessageState, Reason
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
 from smsportal.claims import Claim, claim, free, let_go
 from smsportal.problems import Problem
 from smsportal.providers.base import Abilities, Delivery
-from smsportal.sql import delete_all, insert_each, new_uuids
+from smsportal.sql import insert_each, new_uuids
 from smsportal.text import clean
 
 __all__ = [
@@ -54,8 +56,6 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-
-LEASE_S: Final = 180  # many times what a page takes; every page renews it
 
 _COLUMNS: Final = ("uuid", "chunk", "contact", "number", "text", "segments", "state", "reason")
 # The other columns of a message nobody has tried to send yet.
@@ -92,7 +92,9 @@ def _ask_if_overdue(held: Claim) -> bool:
     batch, now = Batch.objects.select_related("unit").get(pk=held.pk), clock.now()
     latest = timedelta(minutes=settings.OVERDUE_MINUTES)
     expired = batch.expires_at is not None and batch.expires_at <= now  # nothing of it will leave: nothing to ask
-    if batch.late_allowed or expired or batch.send_at is None or now - batch.send_at <= latest:
+    if batch.late_allowed or expired or voiding.is_voided(batch):
+        return False
+    if batch.send_at is None or now - batch.send_at <= latest:
         return False
     meant = timezone.localtime(batch.send_at, ZoneInfo(batch.unit.time_zone))
     problem = f"It was to be sent on {meant:%d %B at %H:%M} and could not be. Resume it to send it now, or cancel it."
@@ -123,7 +125,7 @@ def expand(held: Claim) -> None:
 
 def _pause(held: Claim, problem: str) -> bool:
     """Pause a claimed batch and let go of it. False when it is not ours to pause any more."""
-    paused = _mine(held).update(
+    paused = mine(held).update(
         state=BatchState.PAUSED,
         resume_to=BatchState.EXPANDING,
         problem=clean(problem, 500),
@@ -136,6 +138,9 @@ def _pause(held: Claim, problem: str) -> bool:
 
 def _expand(held: Claim) -> None:
     batch = Batch.objects.select_related("account", "unit").get(pk=held.pk)
+    if voiding.is_voided(batch):
+        voiding.throw_away(held, batch.problem or LISTS_CHANGED)
+        return
     opening = Opening(batch)
     packer = Packer(batch, per_call(batch.account), opening)
     waterfall = batch.waterfall if batch.expanded_to and batch.waterfall else no_one()
@@ -155,11 +160,11 @@ def _expand(held: Claim) -> None:
             return
         digest.update(snapshot_of((person.e164, person.text) for person in page.people))
     if batch.snapshot not in {"", digest.hexdigest()}:
-        _throw_away(held, LISTS_CHANGED)
+        voiding.throw_away(held, LISTS_CHANGED)
     elif problem := _unapproved(batch, waterfall):
-        _throw_away(held, problem)
+        voiding.throw_away(held, problem)
     else:
-        _mine(held).update(state=BatchState.RUNNING, owner="", lease_until=None, updated_at=clock.now())
+        mine(held).update(state=BatchState.RUNNING, owner="", lease_until=None, updated_at=clock.now())
 
 
 def _unapproved(batch: Batch, waterfall: Waterfall) -> str:
@@ -185,14 +190,10 @@ def per_call(account: ProviderAccount) -> Abilities:
     return replace(abilities, max_per_call=min(abilities.max_per_call, account.max_per_call or abilities.max_per_call))
 
 
-def _mine(held: Claim) -> QuerySet[Batch]:
-    return Batch.objects.filter(pk=held.pk, fence=held.fence, state=BatchState.EXPANDING)
-
-
 def _write(held: Claim, page: Page, waterfall: Waterfall, packer: Packer, expires_at: datetime | None) -> bool:
     """One page, in a transaction. False when the batch is no longer ours to write: then nothing was written."""
     # The batch's row first: whoever pauses or cancels waits for this page, or this page finds it done.
-    taken = _mine(held).update(
+    taken = mine(held).update(
         expanded_to=page.last,
         recipients=F("recipients") + len(page.people),
         waterfall=waterfall,
@@ -225,24 +226,3 @@ def _too_late(people: list[Person], opening: Opening, expires_at: datetime) -> s
     """The zones in which a text could not leave before the batch expires."""
     now = clock.now()
     return {own for own in {person.zones for person in people} if (opening(own) or now) >= expires_at}
-
-
-def _throw_away(held: Claim, problem: str) -> None:
-    """Void an approval that no longer says what would be sent; a person must look again. Nothing had left."""
-    with transaction.atomic():
-        voided = _mine(held).update(
-            state=BatchState.DRAFT,
-            snapshot="",
-            waterfall=None,
-            recipients=0,
-            expanded_to=0,
-            started_at=None,
-            owner="",
-            lease_until=None,
-            problem=problem,
-            updated_at=clock.now(),
-        )
-        if voided:
-            delete_all(Message, "batch", held.pk)
-            delete_all(Chunk, "batch", held.pk)
-            log.warning("Batch %s goes back to draft: %s", held.pk, problem)

@@ -142,8 +142,8 @@ def test_who_goes_on_in_the_morning_does_not_add_to_what_is_held(time_machine, m
     batch = begin(draft(mixed(40)))
     held = composing.next_batch()
     pages = iter(range(3))
-    renew = composing._mine
-    monkeypatch.setattr(composing, "_mine", lambda claim: renew(claim) if next(pages, None) is not None else 1 / 0)
+    renew = composing.mine
+    monkeypatch.setattr(composing, "mine", lambda claim: renew(claim) if next(pages, None) is not None else 1 / 0)
     with pytest.raises(ZeroDivisionError):
         composing.expand(held)
     monkeypatch.undo()
