@@ -2,26 +2,40 @@
 
 Only texts that left since the latest move of a person count: whoever resumes a paused batch has seen what was wrong,
 and is not stopped again for the same texts.
+
+What counts as failing. A refusal stands in the answer to the request, so refusals are a share of all that were answered,
+also where a provider never reports anything. A final report comes when it comes, so failures it tells of are a share
+of the texts that have one, and stand for the accepted ones nobody has reported on yet: counted among those, too, a spike
+would hide behind its own speed. Failures that are reported faster than arrivals make that share too large for a while.
+So it is believed from PAUSE_AFTER final reports on, and until then only what has failed for certain counts: too early a
+pause costs a look and a click, and too late a one cannot be taken back.
+
+A batch with nothing left to send is not paused, which would serve nobody; staff are told all the same, for as long as
+reports may be expected.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
 from contacts.models import ConsentEvent, ConsentKind, ConsentSource, PhoneNumber
-from messaging.controls.recipients import REFUSED_OR_FAILED, failure_classes
+from messaging.controls.recipients import failure_classes
 from messaging.models import Alert, AlertKind, Attempt, Batch, Message
 from messaging.sending.answers import Verdict
-from messaging.statuses import BatchState
+from messaging.sending.outcomes import OPEN_CHUNKS
+from messaging.statuses import BatchState, MessageState
 from smsportal import clock
 from smsportal.accounts.models import User
+from smsportal.providers.base import Delivery
 from smsportal.text import clean
 
 log = logging.getLogger(__name__)
@@ -30,59 +44,89 @@ log = logging.getLogger(__name__)
 _LEFT: Final = (Verdict.ACCEPTED, Verdict.UNKNOWN, Verdict.REJECTED)
 # What people do themselves about a text; an opt-out that staff or a file enter is no answer to it.
 _BY_THE_PERSON: Final = (ConsentSource.REPLY, ConsentSource.PROVIDER, ConsentSource.CARRIER)
+_FATES: Final = {
+    "refused": Q(state=MessageState.REJECTED),
+    "accepted": Q(state=MessageState.ACCEPTED),
+    "failed": Q(state=MessageState.ACCEPTED, delivery=Delivery.FAILED),
+    "arrived": Q(state=MessageState.ACCEPTED, delivery__gte=Delivery.DELIVERED),
+}
 _PAGE: Final = 2000
+REPORTS_S: Final = 60 * 60  # how long after its last text a batch is still judged by the reports that come
 
 
 @dataclass(frozen=True, slots=True)
 class Spike:
-    """Too large a share of the texts that left."""
+    """Too large a share: what is wrong, and what to look at."""
 
     kind: AlertKind
-    number: int
-    left: int
-    why: str = ""
-
-    def __str__(self) -> str:
-        share = f"{self.number:,} of {self.left:,} texts that left ({100 * self.number // self.left} %)"
-        if self.kind == AlertKind.OPT_OUTS:
-            return (
-                f"After {share} people opted out. Look whether it is the right text to the right people, "
-                "then resume or cancel it."
-            )
-        reason = f", most often: {self.why}" if self.why else ""
-        return f"{share} failed{reason}. Look at the reasons, then resume or cancel it."
+    said: str
+    look: str
 
 
 def guard() -> int:
     """Pause every running batch whose failures or opt-outs spike, and raise an alert for each. Returns how many.
 
     A spike is more than PAUSE_AT_FAILED_PERCENT or PAUSE_AT_OPTED_OUT_PERCENT of at least PAUSE_AFTER texts that left
-    since the batch was started, resumed or retried. Any number of guards may run at once.
+    since the batch was started, resumed or retried. Of a batch with nothing left to send, alerts are all it raises, each
+    once. Any number of guards may run at once.
     """
     if not (settings.PAUSE_AT_FAILED_PERCENT or settings.PAUSE_AT_OPTED_OUT_PERCENT):
         return 0
-    running = Batch.objects.filter(state=BatchState.RUNNING, recipients__gte=max(1, settings.PAUSE_AFTER))
-    return sum(_paused(batch) for batch in running.select_related("account").defer("account__secrets"))
+    judged = Q(state=BatchState.RUNNING) | Q(state=BatchState.FINISHED, finished_at__gte=clock.after(-REPORTS_S))
+    batches = Batch.objects.filter(judged, recipients__gte=_enough())
+    return sum(_stop(batch) for batch in batches.select_related("account").defer("account__secrets"))
 
 
 def spikes(batch: Batch) -> list[Spike]:
-    """What is wrong with `batch` by now."""
-    since = batch.moved_at or batch.created_at
+    """What is wrong with `batch` by now, and was not told yet."""
+    since, told = _since(batch), _told(batch)
     attempts = Attempt.objects.filter(chunk__batch=batch, created_at__gte=since, outcome__in=_LEFT)
     left = attempts.aggregate(texts=Sum("texts"))["texts"] or 0
-    if left < max(1, settings.PAUSE_AFTER):
+    if left < _enough():
         return []
     sent = Message.objects.filter(batch=batch, chunk__in=attempts.values("chunk"))
-    found = []
-    if settings.PAUSE_AT_FAILED_PERCENT:
-        failed = sent.filter(REFUSED_OR_FAILED).count()
-        if failed * 100 > left * settings.PAUSE_AT_FAILED_PERCENT:
-            found.append(Spike(AlertKind.FAILURES, failed, left, failure_classes(batch)[0].title))
-    if settings.PAUSE_AT_OPTED_OUT_PERCENT:
-        gone = _opted_out(sent, since)
-        if gone * 100 > left * settings.PAUSE_AT_OPTED_OUT_PERCENT:
-            found.append(Spike(AlertKind.OPT_OUTS, gone, left))
+    found: list[Spike] = []
+    if settings.PAUSE_AT_FAILED_PERCENT and AlertKind.FAILURES not in told:
+        found += _failures(batch, sent)
+    if settings.PAUSE_AT_OPTED_OUT_PERCENT and AlertKind.OPT_OUTS not in told:
+        found += _opt_outs(sent, since, left)
     return found
+
+
+def _enough() -> int:
+    """How many texts a share must be of to mean anything."""
+    return max(1, int(settings.PAUSE_AFTER))
+
+
+def _since(batch: Batch) -> datetime:
+    return batch.moved_at or batch.created_at
+
+
+def _told(batch: Batch) -> set[str]:
+    return set(Alert.objects.filter(batch=batch, created_at__gte=_since(batch)).values_list("kind", flat=True))
+
+
+def _failures(batch: Batch, sent: QuerySet[Message]) -> Iterator[Spike]:
+    n = sent.aggregate(**{name: Count("pk", filter=which) for name, which in _FATES.items()})
+    answered, reported = n["refused"] + n["accepted"], n["failed"] + n["arrived"]
+    believed = reported >= _enough()
+    failing = n["refused"] + (Fraction(n["accepted"] * n["failed"], reported) if believed else n["failed"])
+    if answered < _enough() or failing * 100 <= answered * settings.PAUSE_AT_FAILED_PERCENT:
+        return
+    parts = [f"refused: {n['refused']:,} of {answered:,}"] if n["refused"] else []
+    if n["failed"]:
+        parts.append(f"failed: {n['failed']:,} of {reported:,} with a final report")
+    share = f"{'About' if believed else 'At least'} {int(failing * 100 / answered)} % of its texts fail"
+    why = failure_classes(batch)[0].title
+    most = f" Most often: {why}." if why else ""
+    yield Spike(AlertKind.FAILURES, f"{share} ({'; '.join(parts)}).{most}", "Look at the reasons")
+
+
+def _opt_outs(sent: QuerySet[Message], since: datetime, left: int) -> Iterator[Spike]:
+    gone = _opted_out(sent, since)
+    if gone * 100 > left * settings.PAUSE_AT_OPTED_OUT_PERCENT:
+        said = f"After {gone:,} of {left:,} texts that left ({100 * gone // left} %) people opted out."
+        yield Spike(AlertKind.OPT_OUTS, said, "Look whether it is the right text to the right people")
 
 
 def _opted_out(sent: QuerySet[Message], since: datetime) -> int:
@@ -101,34 +145,42 @@ def _opted_out(sent: QuerySet[Message], since: datetime) -> int:
     return found
 
 
-def _paused(batch: Batch) -> bool:
+def _stop(batch: Batch) -> bool:
+    """Raise an alert for each spike of `batch`, and pause it if anything of it is left to send. False: there is none."""
     found = spikes(batch)
     if not found:
         return False
     with transaction.atomic():
         # As it was when it was judged: whoever has moved it meanwhile knows better.
-        same = Batch.objects.filter(pk=batch.pk, state=BatchState.RUNNING, moved_at=batch.moved_at)
-        now = clock.now()
-        paused = same.update(
-            state=BatchState.PAUSED,
-            resume_to=BatchState.RUNNING,
-            problem=clean(f"It paused itself. {' '.join(map(str, found))}", 500),
-            moved_by=None,
-            moved_at=now,
-            updated_at=now,
-        )
-        if paused:
-            Alert.objects.bulk_create(
-                Alert(
-                    unit_id=batch.unit_id,
-                    batch=batch,
-                    kind=each.kind,
-                    text=clean(f"“{batch.name}” paused itself. {each}", 500),
-                )
-                for each in found
-            )
-            log.error("Batch %s paused itself: %s", batch.pk, "; ".join(map(str, found)))
-    return bool(paused)
+        same = Batch.objects.filter(pk=batch.pk, state=batch.state, moved_at=batch.moved_at)
+        if same.select_for_update().first() is None or {each.kind for each in found} & _told(batch):
+            return False
+        going = batch.state == BatchState.RUNNING and batch.chunks.filter(state__in=OPEN_CHUNKS).exists()
+        if going:
+            _pause(same, " ".join(f"{each.said} {each.look}, then resume or cancel it." for each in found))
+        Alert.objects.bulk_create(_alert(batch, each, paused=going) for each in found)
+    log.error("Batch %s %s: %s", batch.pk, "paused itself" if going else "went wrong", [each.said for each in found])
+    return True
+
+
+def _pause(same: QuerySet[Batch], why: str) -> None:
+    now = clock.now()
+    same.update(
+        state=BatchState.PAUSED,
+        resume_to=BatchState.RUNNING,
+        problem=clean(f"It paused itself. {why}", 500),
+        moved_by=None,
+        moved_at=now,
+        updated_at=now,
+    )
+
+
+def _alert(batch: Batch, spike: Spike, *, paused: bool) -> Alert:
+    if paused:
+        text = f"“{batch.name}” paused itself. {spike.said} {spike.look}, then resume or cancel it."
+    else:
+        text = f"“{batch.name}”: {spike.said} {spike.look}; nothing of it is left to send."
+    return Alert(unit_id=batch.unit_id, batch=batch, kind=spike.kind, text=clean(text, 500))
 
 
 def see(alert: Alert, *, actor: User | None) -> Alert:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from contacts.models import ContactList
 from messaging import composing, controls, guarding
 from messaging.composing.audience import Audience
-from messaging.models import Alert, Attempt, Batch, Message
+from messaging.models import Alert, Attempt, Batch, Chunk, Message
 from messaging.statuses import MOVES, BatchState
 from messaging.tests.composed import balanced, begin, draft, states, students
 from smsportal import clock
@@ -161,13 +161,16 @@ def test_a_start_taken_back_while_it_is_claimed_is_prepared_or_taken_back_never_
             assert (batch.state, batch.recipients) == (BatchState.RUNNING, 40)
 
 
-def test_two_guards_pause_once_and_raise_one_alert(settings):
+@pytest.mark.parametrize("left", [True, False], ids=["pausing", "telling"])
+def test_guards_pause_once_and_raise_one_alert(settings, left):
     settings.PAUSE_AFTER = 5
     batch = begin(draft(students(10)))
     composing.expand(composing.next_batch())
     chunk = batch.chunks.get()
     batch.messages.update(state="rejected")
     Attempt.objects.create(chunk=chunk, fence=1, texts=10, outcome="accepted")
+    if not left:
+        Chunk.objects.update(state="accepted")
     assert sum(at_once(8, guarding.guard)) == 1
     assert Alert.objects.count() == 1
 
