@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
@@ -11,16 +11,17 @@ from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils import formats
 
 from messaging import composing, controls
-from messaging.admin.words import how_many, waterfall
+from messaging.admin.words import how_many, sentence, waterfall
 from messaging.composing.previewing import survey
 from messaging.composing.waterfalls import INVALID
 from messaging.forms import ToMyselfForm
-from messaging.models import Batch
+from messaging.models import Batch, Message
 from messaging.statuses import BatchState
 from smsportal import clock, doorbell, phones
 from smsportal.accounts.models import IdempotencyKey
@@ -33,6 +34,11 @@ SUBMITTED: Final = (BatchState.PENDING_APPROVAL, BatchState.APPROVED)
 PEOPLE_A_PAGE: Final = 50
 # Findings whose people stand at a step of the waterfall.
 _STEP_OF: Final = {code: code for code in ("blank", "too_long", "capped", "quiet_hours")}
+# What is to be known of a step of a batch whose texts are written.
+_NOTES: Final = {
+    "audience": "Every number once; who stands in the lists twice is listed under that line.",
+    "duplicates": "By the lists as they are now: they may have changed since the texts were prepared.",
+}
 
 
 class Step(NamedTuple):
@@ -63,7 +69,7 @@ def preview_page(page: Page, request: HttpRequest) -> HttpResponse:
         preview=seen,
         problem=problem,
         stale=batch.state in SUBMITTED and seen is not None and digest != batch.snapshot,
-        fall=list(steps(page, seen)) if seen else [],
+        fall=list(steps(page, seen.waterfall, seen.invalid)) if seen else [],
         findings=[(each, _link(page, each.code)) for each in seen.findings] if seen else [],
         samples=[shown(each) for each in seen.samples] if seen else [],
         looked_up=look_up(batch, request) if seen else None,
@@ -81,18 +87,20 @@ def preview_page(page: Page, request: HttpRequest) -> HttpResponse:
     )
 
 
-def steps(page: Page, seen: composing.Preview) -> Iterator[Step]:
-    """The waterfall line by line, each leading to its people; steps nobody falls at are left out but the first and last."""
-    fall: dict[str, int] = dict(seen.waterfall)  # type: ignore[arg-type]
+def steps(page: Page, fall: Mapping[str, Any], invalid: Mapping[str, int] | None = None) -> Iterator[Step]:
+    """The waterfall line by line, each leading to its people; steps nobody falls at are left out but the first and last.
+
+    `invalid`: of those who cannot be written to, how many for which reason.
+    """
     for key, said in waterfall(page.row):
-        number = fall[key]
+        number = fall.get(key, 0)
         first, last = key == "audience", key == "will_send"
         if not (number or first or last):
             continue
         sign = "" if first or last or key == "quiet_hours" else "− "
         yield Step(said, number, people_url(page, key), sign, last=last)
         if key == "invalid":
-            reasons = [(reason, seen.invalid[str(reason)]) for reason in INVALID]
+            reasons = [(reason, (invalid or {}).get(str(reason), 0)) for reason in INVALID]
             for reason, part in [each for each in reasons if each[1]]:
                 yield Step(reason.label, part, people_url(page, str(reason)), part=True)
 
@@ -184,7 +192,11 @@ def at(moment: datetime, batch: Batch) -> str:
 
 
 class PeoplePage(Page):
-    """Those who fall at one step of the waterfall, page by page, each with the reason and the remedy."""
+    """Those who fall at one step of the waterfall, page by page, each with the reason and the remedy.
+
+    Once its texts are written, they tell who fell there and what became of them since; of those who stood in the lists
+    twice, who get no text of their own, only the lists can tell.
+    """
 
     where = "<path:object_id>/people/<slug:step>/"
     name = "people"
@@ -194,17 +206,34 @@ class PeoplePage(Page):
 
     def get(self, request: HttpRequest, step: str) -> HttpResponse:
         after = key(request.GET.get("after", "")) or 0
-        found = composing.people(self.row, step, after, PEOPLE_A_PAGE)
+        fallen = composing.fallen(self.row, step) if self.row.recipients else None
         return self.show(
             request,
+            **(fallers(self.row, step, after) if fallen is None else fates(fallen, after)),
+            note=_NOTES.get(step, "") if self.row.recipients else "",
             title=f"{self.row}: {composing.STEPS[step]}",
             said=composing.STEPS[step],
-            entries=[(each, phones.display(each.to)) for each in found.entries],
-            after=found.after,
             begun=after > 0,
             back=self.after(request),
             overview={},
         )
+
+
+def fallers(batch: Batch, step: str, after: int) -> dict[str, Any]:
+    """Those who fall at `step` by the lists as they are now, and where the next page of them begins."""
+    found = composing.people(batch, step, after, PEOPLE_A_PAGE)
+    return {"entries": [(each, phones.display(each.to)) for each in found.entries], "after": found.after}
+
+
+def fates(fallen: QuerySet[Message], after: int) -> dict[str, Any]:
+    """What became of those who fell at a step, and where the next page of them begins."""
+    rows = fallen.filter(number__gt=after).select_related("number", "contact", "chunk")
+    found = list(rows[: PEOPLE_A_PAGE + 1])
+    shown_now = found[:PEOPLE_A_PAGE]
+    return {
+        "fates": [(each, phones.display(each.number.e164), sentence(each)) for each in shown_now],
+        "after": shown_now[-1].number_id if len(found) > PEOPLE_A_PAGE else None,
+    }
 
 
 class TestPage(Page):

@@ -16,8 +16,8 @@ from django.urls import reverse
 
 from messaging import controls
 from messaging.admin import figures, minutes
-from messaging.admin.previews import preview_page
-from messaging.admin.words import sentence, waterfall
+from messaging.admin.previews import preview_page, steps
+from messaging.admin.words import sentence
 from messaging.models import Alert, Batch, Message
 from messaging.statuses import BatchState, ChunkState
 from smsportal import clock, phones
@@ -60,7 +60,7 @@ class BatchPage(Page):
             later=batch.state == BatchState.EXPANDING and batch.send_at and batch.send_at > clock.now(),
             alerts=alerts,
             told=is_told(batch, alerts),
-            fall=as_rows(batch),
+            fall=list(steps(self, batch.waterfall or {})),
             numbers_url=self.admin.url("numbers", batch.pk),
             messages_url=messages_url(batch),
         )
@@ -172,9 +172,3 @@ def latest(batch: Batch) -> list[Message]:
 def messages_url(batch: Batch) -> str:
     """The batch's messages, to be filtered further."""
     return reverse("admin:messaging_message_changelist") + f"?batch__id__exact={batch.pk}"
-
-
-def as_rows(batch: Batch) -> list[tuple[str, str, int]]:
-    """Key, sentence and count of each step of the waterfall, steps nobody falls at left out but the first and the last."""
-    fall, always = batch.waterfall or {}, {"audience", "will_send"}
-    return [(key, said, fall.get(key, 0)) for key, said in waterfall(batch) if key in always or fall.get(key, 0)]

@@ -30,6 +30,7 @@ from messaging.composing.snapshots import LISTS_CHANGED, begin_snapshot, snapsho
 from messaging.composing.sources import PAGE
 from messaging.composing.steps import STEPS, Entry, StepPage, people
 from messaging.composing.waterfalls import no_one, pour
+from messaging.composing.written import fallen
 from messaging.models import Alert, AlertKind, Batch, Message, Waterfall
 from messaging.statuses import BatchState, MessageState, Reason
 from smsportal import clock
@@ -48,6 +49,7 @@ __all__ = [
     "Sample",
     "StepPage",
     "expand",
+    "fallen",
     "next_batch",
     "people",
     "preview",

@@ -15,11 +15,11 @@ from smsportal import clock
 class Opening:
     """Asked with a person's zones: None when the text may leave as soon as its batch is sent, else the moment it may.
 
-    Each zones are worked out once. Raises Wrong when asked where quiet hours or holidays never let a text out.
+    `at`: the moment it is sent; from now on, as soon as its time has come. Each zones are worked out once. Raises Wrong when asked where quiet hours or holidays never let a text out.
     """
 
-    def __init__(self, batch: Batch) -> None:
-        self.moment = max(clock.now(), batch.send_at or clock.now())
+    def __init__(self, batch: Batch, at: datetime | None = None) -> None:
+        self.moment = at or max(clock.now(), batch.send_at or clock.now())
         self.quiet: str = settings.QUIET_HOURS
         self.holidays = holidays_of(batch.unit_id)
         self._known: dict[str, datetime | None] = {}

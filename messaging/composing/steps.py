@@ -63,9 +63,7 @@ def people(batch: Batch, step: str, after: int = 0, limit: int = 50) -> StepPage
     Reads the audience from there on until the page is full: about two seconds per 100,000 contacts that do not
     fall there. Raises Wrong for a step that does not exist.
     """
-    if step not in STEPS:
-        sentence = f"There is no step “{step}”; there are: {', '.join(STEPS)}."
-        raise Wrong(sentence, errors={"step": [sentence]})
+    refuse_unknown(step)
     walk = _Walk(batch)
     entries: list[Entry] = []
     last = after
@@ -75,6 +73,13 @@ def people(batch: Batch, step: str, after: int = 0, limit: int = 50) -> StepPage
         entries += found
         last = number
     return StepPage(entries, None)
+
+
+def refuse_unknown(step: str) -> None:
+    """Raises Wrong for a step that does not exist."""
+    if step not in STEPS:
+        sentence = f"There is no step “{step}”; there are: {', '.join(STEPS)}."
+        raise Wrong(sentence, errors={"step": [sentence]})
 
 
 class _Walk:

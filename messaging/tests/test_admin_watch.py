@@ -12,11 +12,13 @@ from django.test import Client
 from django.urls import reverse
 
 from contacts import consent
+from contacts.models import ContactList
 from messaging.admin import figures, minutes
 from messaging.admin.minutes import MOST, series, steps_of
 from messaging.models import Alert, AlertKind, Attempt, Batch, Chunk, Message, Receipt
 from messaging.statuses import BatchState, ChunkState, MessageState, Reason
 from messaging.tasks import drain_all
+from messaging.tests.composed import begin, compose, draft
 from smsportal import clock
 from smsportal.providers.base import Delivery
 from smsportal.tests.world import fiction, make_batch, make_contact, make_list, make_user
@@ -386,3 +388,27 @@ def test_a_refusal_names_the_retry_as_people_do(client):
 def test_the_keyboard_can_skip_the_sidebar(client):
     page = client.get(reverse("admin:index")).text
     assert page.index('class="skip" href="#content"') < page.index('id="nav-sidebar"')
+
+
+def test_each_step_of_the_waterfall_leads_to_its_people_and_what_became_of_them(client, monkeypatch):
+    monkeypatch.setattr("messaging.admin.previews.PEOPLE_A_PAGE", 2)
+    contact_list = make_list()
+    for number, first in zip(fiction(4), ("Ada", "Bo", "", "Cy"), strict=True):
+        make_contact(contact_list, number, first=first)
+    make_contact(make_list("Seniors"), fiction(1)[0], first="Ada")
+    consent.opt_out(fiction(4)[3], source="staff")
+    batch = compose(begin(draft(*ContactList.objects.all())))
+    page = client.get(url("batch_change", batch.pk))
+    fall = {step.said: step for step in page.context["fall"]}
+    assert [step.number for step in fall.values()] == [5, 1, 1, 1, 2]
+    for step in fall.values():
+        assert f'href="{step.url}">{step.said}</a>' in page.text
+        assert "Back to the batch" in client.get(step.url).text
+    everybody = url("batch_people", batch.pk, "audience")
+    first, second = client.get(everybody), client.get(everybody, {"after": client.get(everybody).context["after"]})
+    assert [first.text.count('data-label="Person"'), second.text.count('data-label="Person"')] == [2, 2]
+    assert second.context["after"] is None
+    assert "a field in the text is blank" in client.get(url("batch_people", batch.pk, "invalid")).text
+    assert "the person opted out" in client.get(url("batch_people", batch.pk, "opted_out")).text
+    assert "by the lists as they are now" in client.get(url("batch_people", batch.pk, "duplicates")).text.lower()
+    assert "There is no step" in client.get(url("batch_people", batch.pk, "nonsense"), follow=True).text

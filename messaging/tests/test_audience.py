@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from contacts.models import Contact, Segment
+from contacts import consent
+from contacts.models import Contact, PhoneNumber, Segment
 from messaging import composing, controls
 from messaging.composing.audience import Audience
 from messaging.composing.steps import STEPS
@@ -192,6 +193,9 @@ EXPECTED = {
 }
 
 
+PLACES = ("Fine", "Blank", "Long", "Out", "Enough", "Held", "Twice")
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_each_step_of_the_waterfall_leads_to_its_people(fallen, step):
     found = composing.people(fallen, step)
@@ -210,6 +214,34 @@ def test_the_steps_count_what_the_waterfall_counts(fallen):
     counts = {step: len(composing.people(fallen, step).entries) for step in STEPS}
     assert {step: counts[step] for step in seen.waterfall} == seen.waterfall
     assert {step: counts[step] for step in seen.invalid} == seen.invalid
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_written_batch_tells_who_fell_where_whatever_happened_since(fallen, time_machine, step):
+    batch = compose(begin(fallen))
+    everybody = list(PhoneNumber.objects.values_list("e164", flat=True))
+    time_machine.move_to(clock.now() + timedelta(hours=12))  # no quiet hours any more
+    batch.messages.filter(state__in=["ready", "held"]).update(state="accepted", reason="")
+    for e164 in everybody:
+        consent.opt_out(e164, source="reply")
+    Contact.objects.update(first_name="Else", extra={})
+    before = composing.people(fallen, "will_send").entries
+    assert before == []  # the control: by the lists nobody would get it now
+    found = composing.fallen(batch, step)
+    if step == "duplicates":
+        assert found is None
+        return
+    names = dict(zip(PLACES, fiction(7), strict=True))
+    expected = {names[name] for name in EXPECTED[step] if name != "Again"}
+    assert {each.number.e164 for each in found} == expected
+
+
+def test_the_messages_of_the_steps_count_what_the_waterfall_counts(fallen):
+    batch = compose(begin(fallen))
+    fall = dict(batch.waterfall)
+    found = {step: composing.fallen(batch, step).count() for step in fall if step != "duplicates"}
+    assert found.pop("audience") + fall.pop("duplicates") == fall.pop("audience")
+    assert found == fall
 
 
 @pytest.mark.parametrize(
