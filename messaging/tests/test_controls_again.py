@@ -86,7 +86,7 @@ def test_many_retries_are_cut_into_calls_in_few_statements(django_assert_max_num
     monkeypatch.setattr("messaging.controls.resending.PAGE", 100)
     batch = finished(*[FAILED] * 305)
     batch.chunks.update(zones="America/New_York")
-    with django_assert_max_num_queries(9 + 4 * 4):  # four for each page
+    with django_assert_max_num_queries(9 + 4 * 12):  # twelve for each page
         controls.retry_failed(batch, actor=None)
     assert sorted(batch.chunks.filter(state="ready").values_list("size", flat=True)) == [5, 100, 100, 100]
     assert batch.recipients == sum(batch.counts().values()) == 305
