@@ -28,6 +28,8 @@ __all__ = [
     "FailureClass",
     "Recipient",
     "approve",
+    "before_start",
+    "before_submit",
     "busy",
     "cancel",
     "correct",
@@ -52,11 +54,10 @@ __all__ = [
 ]
 
 
-def submit(batch: Batch, *, actor: User | None) -> Batch:
-    """Say that a draft is ready. Up to APPROVAL_ABOVE recipients it is approved by that; above, somebody else must.
+def before_submit(batch: Batch) -> tuple[Preview, str]:
+    """What `submit` does before it writes: refuse, and walk the audience. Its `found`, for this `batch` as it was read.
 
-    Stores what would be sent as the snapshot an approval is bound to. Raises Wrong when nobody would get a text or
-    nothing can be sent through the account from this sender.
+    For whoever submits in a transaction: on SQLite nobody else writes as long as one is open.
     """
     _refuse_unless(batch, "submit")
     refuse_unsendable(batch.account, batch.sender, batch.operator)
@@ -64,6 +65,16 @@ def submit(batch: Batch, *, actor: User | None) -> Batch:
     seen, digest = survey(batch)
     if not seen.recipients:
         raise _nobody(seen)
+    return seen, digest
+
+
+def submit(batch: Batch, *, actor: User | None, found: tuple[Preview, str] | None = None) -> Batch:
+    """Say that a draft is ready. Up to APPROVAL_ABOVE recipients it is approved by that; above, somebody else must.
+
+    Stores what would be sent as the snapshot an approval is bound to. Raises Wrong when nobody would get a text or
+    nothing can be sent through the account from this sender. `found`: of `before_submit`.
+    """
+    seen, digest = found or before_submit(batch)
     needs_approval = seen.recipients > settings.APPROVAL_ABOVE
     move(
         batch,
@@ -110,22 +121,34 @@ def _refuse_unseen(batch: Batch, seen: str | None) -> None:
         raise Changed(f"“{batch.name}” was submitted anew since you looked at it. Look at it again.")
 
 
+def before_start(batch: Batch, *, undo_s: float = 0, typed: int | None = None, seen: str | None = None) -> str:
+    """What `start` does before it writes: refuse, and walk the audience. Its `found`, for this `batch` as it was read."""
+    _refuse_unless(batch, "start")
+    _refuse_unseen(batch, seen)
+    _refuse_miscounted(batch, typed)
+    refuse_unsendable(batch.account, batch.sender, batch.operator)
+    refuse_expired(batch.expires_at, _leaves_at(batch, undo_s) or clock.now())
+    return snapshot(batch)
+
+
 def start(
-    batch: Batch, *, actor: User | None, undo_s: float = 0, typed: int | None = None, seen: str | None = None
+    batch: Batch,
+    *,
+    actor: User | None,
+    undo_s: float = 0,
+    typed: int | None = None,
+    seen: str | None = None,
+    found: str | None = None,
 ) -> Batch:
     """Let an approved batch be prepared and sent, now or at its `send_at`; ring "composing" afterwards.
 
     For `undo_s` seconds nothing is prepared, and `undo` takes it back. `typed`: how many texts the person says there
     are; raises Wrong when there are others. `seen`: the snapshot of what the person was shown. Raises Conflict when
-    its lists changed since it was approved: then it is a draft again, to be looked at.
+    its lists changed since it was approved: then it is a draft again, to be looked at. `found`: of `before_start`.
     """
-    _refuse_unless(batch, "start")
-    _refuse_unseen(batch, seen)
-    _refuse_miscounted(batch, typed)
-    refuse_unsendable(batch.account, batch.sender, batch.operator)
+    found = found or before_start(batch, undo_s=undo_s, typed=typed, seen=seen)
     leaves_at, now = _leaves_at(batch, undo_s), clock.now()
-    refuse_expired(batch.expires_at, leaves_at or now)
-    if snapshot(batch) != batch.snapshot:
+    if found != batch.snapshot:
         move(batch, "start", actor=actor, state=BatchState.DRAFT, **{**VOIDED, "problem": LISTS_CHANGED})
         raise Conflict(LISTS_CHANGED, allowed=possible(batch))
     move(

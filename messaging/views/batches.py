@@ -51,11 +51,13 @@ class Batches(View):
         "retrieve": Call("messaging.view_batch", "sends:read"),
         "create": Call("messaging.add_batch", "sends:create", BatchBodySerializer, status=201),
         "partial_update": Call("messaging.change_batch", "sends:create", BatchChangeSerializer),
-        "preview": Call("messaging.view_batch", "sends:read", PreviewBodySerializer, gives=PreviewSerializer),
-        "submit": Call(*SEND),
+        "preview": Call(
+            "messaging.view_batch", "sends:read", PreviewBodySerializer, gives=PreviewSerializer, walks=True
+        ),
+        "submit": Call(*SEND, walks=True),
         "approve": Call(*APPROVE, SeenSerializer),
         "reject": Call(*APPROVE),
-        "start": Call(*SEND, StartSerializer),
+        "start": Call(*SEND, StartSerializer, walks=True),
         "undo": Call(*SEND),
         "pause": Call(*SEND),
         "resume": Call(*SEND),
@@ -100,7 +102,9 @@ class Batches(View):
 
     def submit(self, request: Request, **_: Any) -> Response:
         """Say that the draft is ready. A small batch is approved by that, a large one waits for a colleague."""
-        return self._moved(controls.submit)
+        batch = self.get_object()
+        found = controls.before_submit(batch)
+        return self.effect(lambda: self._now(controls.submit(batch, actor=self.actor, found=found)))
 
     def approve(self, request: Request, **_: Any) -> Response:
         """Let a colleague's batch go as it was submitted."""
@@ -112,9 +116,16 @@ class Batches(View):
 
     def start(self, request: Request, **_: Any) -> Response:
         """Begin to prepare and send an approved batch, now or at its `send_at`, at the earliest after `undo_s` seconds."""
-        given = self.given()
-        seen, typed = given.get("snapshot"), given.get("typed")
-        return self._moved(controls.start, "composing", undo_s=given["undo_s"], typed=typed, seen=seen)
+        batch, given = self.get_object(), self.given()
+        asked = {"undo_s": given["undo_s"], "typed": given.get("typed"), "seen": given.get("snapshot")}
+        found = controls.before_start(batch, **asked)
+
+        def begin() -> Response:
+            controls.start(batch, actor=self.actor, found=found, **asked)
+            doorbell.ring("composing")
+            return self._now(batch)
+
+        return self.effect(begin)
 
     def undo(self, request: Request, **_: Any) -> Response:
         """Take a start back while nothing of it is prepared; it is approved again."""

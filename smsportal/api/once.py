@@ -48,20 +48,27 @@ class _Ticket:
         return IdempotencyKey.objects.filter(pk=self.pk, status=None, created_at=self.at)
 
 
-def answer_once(request: Request, act: Callable[[], Response], *, in_transaction: bool) -> Response:
+Do = Callable[[], Response]
+Effect = Callable[[Do], Response]
+
+
+def answer_once(request: Request, act: Callable[[Effect], Response], *, in_transaction: bool) -> Response:
     """What `act` answers, or what it answered when this key and this request came before.
 
     The answer is stored in the transaction of its effect, so either both exist or neither. Only answers below 400 are
-    stored: a refusal had no effect and may be tried again with the same key. `in_transaction=False` is for acts that
-    call a provider, which must hold no transaction meanwhile, and for those that write in many short ones: when the
-    process is killed within them, what they wrote stands, and the same key asks anew.
+    stored: a refusal had no effect and may be tried again with the same key.
+
+    `in_transaction=False` is for acts that must not be in one transaction as a whole. Those that read much before they
+    write call the `effect` they are given with what writes and answers; it is carried out in a transaction with the
+    answer. Those that call a provider or write in many short transactions do not call it: when the process is killed
+    within them, what they wrote stands, and the same key asks anew.
 
     Raises:
         Wrong: the key is no key. OtherBody: it belongs to another request. Conflict: the first call still runs.
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return act()
+        return act(_plainly)
     if not _KEY.match(key):
         raise Wrong("An Idempotency-Key has 1 to 255 printable ASCII characters and no space.")
     fingerprint = _fingerprint(request)
@@ -69,16 +76,31 @@ def answer_once(request: Request, act: Callable[[], Response], *, in_transaction
     if ticket is None:
         return _again(stored, fingerprint)
     try:
-        return _act_in_transaction(ticket, act) if in_transaction else _kept(ticket, act())
+        return _whole(ticket, lambda: act(_plainly)) if in_transaction else _in_parts(ticket, act)
     except BaseException:
         ticket.open().delete()
         raise
 
 
-def _act_in_transaction(ticket: _Ticket, act: Callable[[], Response]) -> Response:
+def _plainly(do: Do) -> Response:
+    return do()
+
+
+def _in_parts(ticket: _Ticket, act: Callable[[Effect], Response]) -> Response:
+    kept: list[Response] = []
+
+    def effect(do: Do) -> Response:
+        kept.append(_whole(ticket, do))
+        return kept[0]
+
+    response = act(effect)
+    return response if kept else _kept(ticket, response)
+
+
+def _whole(ticket: _Ticket, do: Do) -> Response:
     with transaction.atomic():
         try:
-            return _kept(ticket, act())
+            return _kept(ticket, do())
         except Overtaken:
             raise
         except Problem as refused:

@@ -36,8 +36,9 @@ class Call:
     `permission` is a model permission ("" = any signed-in person) or, where it depends on the body which one it takes,
     those of which one lets a person in; `scope` is what a token needs besides. `takes` is the
     body, `gives` the answer (None: the view's own serializer). An action that `asks_provider` runs in no transaction,
-    nor one that is `paged`: it writes so much that it does so in many short ones of its own. A `file` is given as it
-    is, whatever type the caller accepts.
+    nor one that is `paged`: it writes so much that it does so in many short ones of its own. One that `walks` reads so
+    much first that only what the view calls `effect` with is in one. A `file` is given as it is, whatever type the
+    caller accepts.
     """
 
     permission: str | tuple[str, ...]
@@ -47,6 +48,7 @@ class Call:
     status: int = 200
     asks_provider: bool = False
     paged: bool = False
+    walks: bool = False
     file: bool = False
 
 

@@ -18,7 +18,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from smsportal.accounts.models import User
 from smsportal.api.bodies import StrictSerializer
-from smsportal.api.once import answer_once
+from smsportal.api.once import Effect, answer_once
 from smsportal.api.queries import PAGING, filters_of, refuse_unknown
 from smsportal.api.rights import Call, lacking
 from smsportal.problems import Changed
@@ -37,6 +37,7 @@ class View(GenericViewSet[Any]):
     calls: ClassVar[Mapping[str, Call]] = {}
     model: ClassVar[type[Model]]
     orderings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    effect: Effect  # of a POST: carries out what it is called with as a whole, together with keeping the answer
 
     http_method_names = ["get", "post", "patch", "delete", "head"]
     lookup_field = "uuid"
@@ -62,10 +63,14 @@ class View(GenericViewSet[Any]):
             if self.call.takes is None and (request.data or not isinstance(request.data, Mapping)):
                 self.given()  # refuses an array, and every member: none of them would have an effect
 
-            alone = self.call.asks_provider or self.call.paged
+            alone = self.call.asks_provider or self.call.paged or self.call.walks
+
+            def carry_out(effect: Effect) -> Response:
+                self.effect = effect
+                return cast(Response, act(request, *args, **kwargs))
 
             def post(*_: Any, **__: Any) -> Response:
-                return answer_once(request, lambda: act(request, *args, **kwargs), in_transaction=not alone)
+                return answer_once(request, carry_out, in_transaction=not alone)
 
             self.post = post
 
