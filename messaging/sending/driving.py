@@ -93,8 +93,12 @@ class Driver:
                 self._stock_up()
                 if self._is_over():
                     break
-                self._write_down(self._hear(0 if more else TICK_S))
-                more = self._dispatch()
+                done = self._hear(0 if more else TICK_S)
+                try:
+                    # First new work for the threads: what they told can wait a moment, they should not.
+                    more = self._dispatch()
+                finally:
+                    self._write_down(done)
         finally:
             self._finish()
 
@@ -204,6 +208,7 @@ class Driver:
                 elif told.intent is not None and told.decision is not None:
                     del self.under_way[told.poster]
                     self.opening.add(told.poster)  # it goes on to open the connection for its next request
+                    self.answered[told.intent.held.pk] = outcomes.is_smooth(told.decision)
                     done.append((told.intent, told.decision))
                 else:
                     self.opening.discard(told.poster)
@@ -225,7 +230,6 @@ class Driver:
     def _write_down(self, done: list[outcomes.Done]) -> None:
         if not done:
             return
-        self.answered |= {intent.held.pk: outcomes.is_smooth(decision) for intent, decision in done}
 
         def write() -> None:
             try:

@@ -48,10 +48,12 @@ def main(given: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     parser.add_argument("--migrate", action="store_true")
     parser.add_argument("--private-postgres", action="store_true")
+    parser.add_argument("--keep", type=Path, help="a new folder that is left with the ledger and the logs in it")
     options = vars(parser.parse_args(given))
-    migrate, private = options.pop("migrate"), options.pop("private_postgres")
+    migrate, private, keep = options.pop("migrate"), options.pop("private_postgres"), options.pop("keep")
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(exist_ok=True)
         server = None
         if private:
             server = stack.enter_context(Postgres(folder / "postgres"))
