@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-STOP_S = 15  # a worker may be in the middle of a call; after that it is killed, which loses nothing
+STOP_S = 60  # longer than a call (45 s) and writing down what came of it; killed within it, its texts are unknown
 CALM_S = 60  # a child that ran this long is started again at once
 LONGEST_PAUSE_S = 30.0
 PR_SET_PDEATHSIG = 1  # prctl(2)

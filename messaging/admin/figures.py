@@ -135,7 +135,7 @@ def pace(batch: Batch, states: dict[str, int]) -> str:
     if held := states[MessageState.HELD]:
         opens = batch.chunks.filter(state=ChunkState.READY, not_before__gt=clock.now()).aggregate(at=Min("not_before"))
         when = f", the first of them until {moment(opens['at'])}" if opens["at"] else ""
-        said.append(f"{plural(held, 'text waits', 'texts wait')} for quiet hours to end{when.removesuffix('.')}.")
+        said.append(f"{plural(held, 'text waits', 'texts wait')} for quiet hours to end{when}.")
     return " ".join(said)
 
 
@@ -143,7 +143,7 @@ def _speed(rate: float, due: int) -> str:
     minutes = math.ceil(due / rate / 60)
     done = moment(clock.after(due / rate))
     left = plural(minutes, "more minute", "more minutes")
-    return f"{rate:,.1f} texts a second in the last minute, about {left}: done about {done.removesuffix('.')}."
+    return f"{rate:,.1f} texts a second in the last minute, about {left}: done about {done}."
 
 
 def moment(at: datetime) -> str:

@@ -187,8 +187,8 @@ def test_times_name_their_zone(client, mia, contact_list):
     batch = draft(mia, contact_list, send_at=begin.astimezone(UTC), expires_at=end.astimezone(UTC))
     page = client.get(url("change", batch.pk)).text
     day = formats.date_format(there, "DATE_FORMAT")
-    assert f"{day}, 9:07 a.m. (America/Chicago)" in page
-    assert f"{day}, 5 p.m. (America/Chicago)" in page
+    assert f"{day}, 09:07 (America/Chicago)" in page
+    assert f"{day}, 17:00 (America/Chicago)" in page
 
 
 @pytest.mark.parametrize("number", [3, 60])
