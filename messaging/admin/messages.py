@@ -14,13 +14,14 @@ from unfold.decorators import display
 
 from contacts.admin.search import by_person
 from messaging import controls
+from messaging.admin.questions import before_sending_again
 from messaging.admin.words import TAGS, sentence, tone
 from messaging.forms import SingleForm
 from messaging.models import Attempt, Message
-from messaging.statuses import DELIVERY_TITLES, MessageState, Reason
+from messaging.statuses import DELIVERY_TITLES, BatchState, MessageState, Reason
 from smsportal import doorbell, phones
 from smsportal.accounts.pages import Page, PortalAdmin
-from smsportal.accounts.parts import Fact, Link, OwnRowsFilter, deed, who
+from smsportal.accounts.parts import Deed, Fact, Link, OwnRowsFilter, deed, who
 from smsportal.problems import Problem
 
 SEND = "messaging.send_batch"
@@ -174,6 +175,11 @@ class MessageAdmin(PortalAdmin):
             Link("The number and its consent", reverse("admin:contacts_phonenumber_change", args=[row.number_id])),
         ]
 
+    def possible(self, request: HttpRequest, row: Message) -> list[Deed]:
+        """Nobody is offered to send a text of their own batch again."""
+        mine = request.user.pk in {row.batch.author_id, row.batch.submitter_id}
+        return [each for each in super().possible(request, row) if not (mine and each.name == "send_again")]
+
     @deed(
         "Close it as unknown",
         permission=SEND,
@@ -189,11 +195,8 @@ class MessageAdmin(PortalAdmin):
         "Send it again",
         permission="messaging.approve_batch",
         tone="danger",
-        question=lambda message: [
-            "The text may have been sent already: then the person gets it twice.",
-            "Only do this when a second text does less harm than none.",
-        ],
-        when=_unknown,
+        question=before_sending_again,
+        when=lambda message: _unknown(message) and message.batch.state != BatchState.CANCELLED,
     )
     def send_again(self, request: HttpRequest, message: Message) -> str:
         controls.resolve_unknown(message, actor=who(request), resend=True)

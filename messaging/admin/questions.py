@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils import formats, timezone
 from django.utils.timesince import timesince
 
@@ -14,7 +14,7 @@ from messaging.admin.words import how_many
 from messaging.composing.previewing import survey
 from messaging.controls import FailureClass
 from messaging.controls.resending import HOLD
-from messaging.models import Batch
+from messaging.models import Batch, Message
 from messaging.statuses import MOVES, BatchState, Got, MessageState
 from smsportal import clock, phones
 from smsportal.problems import Problem, Wrong
@@ -44,7 +44,7 @@ def _late(batch: Batch) -> str:
         return ""
     meant = formats.date_format(timezone.localtime(batch.send_at), "DATETIME_FORMAT")
     ago = timesince(batch.send_at, now).replace("\xa0", " ")
-    return f"It is late: it was to be sent on {meant.removesuffix('.')}, {ago} ago."
+    return f"It is late: it was to be sent on {meant}, {ago} ago."
 
 
 def _moment(at: datetime) -> str:
@@ -176,8 +176,21 @@ def before_resending(batch: Batch) -> list[str]:
         "Only do this when a second text does less harm than none.",
         "Who opted out since is not written to.",
     ]
+    return said + _hold(unknown, "the latest of them")
+
+
+def before_sending_again(message: Message) -> list[str]:
+    return [
+        "The text may have been sent already: then the person gets it twice.",
+        "Only do this when a second text does less harm than none.",
+        *_hold(Message.objects.filter(pk=message.pk), "it"),
+    ]
+
+
+def _hold(unknown: QuerySet[Message], what: str) -> list[str]:
+    """Until when `what` may not be sent again, if it still may not."""
     last = unknown.aggregate(last=Max("chunk__attempts__created_at"))["last"]
-    if last and last + HOLD > clock.now():
-        until = formats.date_format(timezone.localtime(last + HOLD), "TIME_FORMAT").removesuffix(".")
-        said.append(f"A report may still come, so the latest of them can be sent again only after {until}.")
-    return said
+    if last is None or last + HOLD <= clock.now():
+        return []
+    until = formats.date_format(timezone.localtime(last + HOLD), "TIME_FORMAT")
+    return [f"A report may still come, so {what} can be sent again only after {until}."]
