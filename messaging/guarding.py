@@ -3,12 +3,10 @@
 Only texts that left since the latest move of a person count: whoever resumes a paused batch has seen what was wrong,
 and is not stopped again for the same texts.
 
-What counts as failing. A refusal stands in the answer to the request, so refusals are a share of all that were answered,
-also where a provider never reports anything. A final report comes when it comes, so failures it tells of are a share
-of the texts that have one, and stand for the accepted ones nobody has reported on yet: counted among those, too, a spike
-would hide behind its own speed. Failures that are reported faster than arrivals make that share too large for a while.
-So it is believed from PAUSE_AFTER final reports on, and until then only what has failed for certain counts: too early a
-pause costs a look and a click, and too late a one cannot be taken back.
+What counts as failing is what is known to have: refused in the answer, or reported as failed. A share of all texts that
+left hides a spike behind its own speed, because those nobody can have reported on yet are counted, too; a share of the
+reports alone shows one where there is none, because some failures are reported at once and arrivals seconds later. So
+the texts that left some time ago are judged by themselves as well. Neither share is ever too large.
 
 A batch with nothing left to send is not paused, which would serve nobody; staff are told all the same, for as long as
 reports may be expected.
@@ -20,7 +18,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from fractions import Fraction
 from typing import Final
 
 from django.conf import settings
@@ -48,9 +45,9 @@ _FATES: Final = {
     "refused": Q(state=MessageState.REJECTED),
     "accepted": Q(state=MessageState.ACCEPTED),
     "failed": Q(state=MessageState.ACCEPTED, delivery=Delivery.FAILED),
-    "arrived": Q(state=MessageState.ACCEPTED, delivery__gte=Delivery.DELIVERED),
 }
 _PAGE: Final = 2000
+SETTLED_S: Final = 20  # after which most texts of a batch are reported on, where they are at all
 REPORTS_S: Final = 60 * 60  # how long after its last text a batch is still judged by the reports that come
 
 
@@ -87,7 +84,7 @@ def spikes(batch: Batch) -> list[Spike]:
     sent = Message.objects.filter(batch=batch, chunk__in=attempts.values("chunk"))
     found: list[Spike] = []
     if settings.PAUSE_AT_FAILED_PERCENT and AlertKind.FAILURES not in told:
-        found += _failures(batch, sent)
+        found += _failures(batch, attempts)
     if settings.PAUSE_AT_OPTED_OUT_PERCENT and AlertKind.OPT_OUTS not in told:
         found += _opt_outs(sent, since, left)
     return found
@@ -106,20 +103,24 @@ def _told(batch: Batch) -> set[str]:
     return set(Alert.objects.filter(batch=batch, created_at__gte=_since(batch)).values_list("kind", flat=True))
 
 
-def _failures(batch: Batch, sent: QuerySet[Message]) -> Iterator[Spike]:
-    n = sent.aggregate(**{name: Count("pk", filter=which) for name, which in _FATES.items()})
-    answered, reported = n["refused"] + n["accepted"], n["failed"] + n["arrived"]
-    believed = reported >= _enough()
-    failing = n["refused"] + (Fraction(n["accepted"] * n["failed"], reported) if believed else n["failed"])
-    if answered < _enough() or failing * 100 <= answered * settings.PAUSE_AT_FAILED_PERCENT:
-        return
-    parts = [f"refused: {n['refused']:,} of {answered:,}"] if n["refused"] else []
-    if n["failed"]:
-        parts.append(f"failed: {n['failed']:,} of {reported:,} with a final report")
-    share = f"{'About' if believed else 'At least'} {int(failing * 100 / answered)} % of its texts fail"
-    why = failure_classes(batch)[0].title
-    most = f" Most often: {why}." if why else ""
-    yield Spike(AlertKind.FAILURES, f"{share} ({'; '.join(parts)}).{most}", "Look at the reasons")
+def _failures(batch: Batch, attempts: QuerySet[Attempt]) -> list[Spike]:
+    cohorts = {
+        "its texts": attempts,
+        f"its texts that left more than {SETTLED_S} seconds ago": attempts.filter(
+            finished_at__lt=clock.after(-SETTLED_S)
+        ),
+    }
+    for whose, these in cohorts.items():
+        sent = Message.objects.filter(batch=batch, chunk__in=these.values("chunk"))
+        n = sent.aggregate(**{name: Count("pk", filter=which) for name, which in _FATES.items()})
+        answered, bad = n["refused"] + n["accepted"], n["refused"] + n["failed"]
+        if answered < _enough() or bad * 100 <= answered * settings.PAUSE_AT_FAILED_PERCENT:
+            continue
+        parts = [f"{name}: {n[name]:,}" for name in ("refused", "failed") if n[name]]
+        why = failure_classes(batch)[0].title
+        said = f"At least {100 * bad // answered} % of {whose} failed ({', '.join(parts)} of {answered:,})."
+        return [Spike(AlertKind.FAILURES, said + (f" Most often: {why}." if why else ""), "Look at the reasons")]
+    return []
 
 
 def _opt_outs(sent: QuerySet[Message], since: datetime, left: int) -> Iterator[Spike]:
