@@ -117,7 +117,7 @@ def _failures(batch: Batch, attempts: QuerySet[Attempt]) -> list[Spike]:
         if answered < _enough() or bad * 100 <= answered * settings.PAUSE_AT_FAILED_PERCENT:
             continue
         parts = [f"{name}: {n[name]:,}" for name in ("refused", "failed") if n[name]]
-        why = failure_classes(batch)[0].title
+        why = next((each.title for each in failure_classes(batch)), "")
         said = f"At least {100 * bad // answered} % of {whose} failed ({', '.join(parts)} of {answered:,})."
         return [Spike(AlertKind.FAILURES, said + (f" Most often: {why}." if why else ""), "Look at the reasons")]
     return []

@@ -71,9 +71,10 @@ def claim(waiting: QuerySet[Any], lease_s: float, **changes: Any) -> Claim | Non
 
 def still_held(rows: QuerySet[Any], held: Iterable[Claim]) -> set[int]:
     """The keys of those of `held` that are among `rows` and nobody has taken over; locked until the transaction ends."""
-    fences = {each.pk: each.fence for each in held}
-    found = rows.filter(pk__in=fences).select_for_update(of=("self",)).order_by("pk").values_list("pk", "fence")
-    return {pk for pk, fence in found if fence == fences[pk]}
+    claims = {(each.pk, each.fence) for each in held}
+    ids = {pk for pk, _ in claims}
+    found = rows.filter(pk__in=ids).select_for_update(of=("self",)).order_by("pk").values_list("pk", "fence")
+    return {pk for pk, fence in found if (pk, fence) in claims}
 
 
 def lock_shared(model: type[models.Model], ids: Iterable[int]) -> None:

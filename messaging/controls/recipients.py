@@ -89,8 +89,13 @@ def failed(batch: Batch, classes: Collection[str] = ()) -> QuerySet[Message]:
 
     `classes`: only those with one of these error codes.
     """
-    found = Message.objects.filter(REFUSED_OR_FAILED, batch=batch, number__opted_out=False)
+    found = _failed(batch).filter(number__opted_out=False)
     return found.filter(error_code__in=classes) if classes else found
+
+
+def _failed(batch: Batch) -> QuerySet[Message]:
+    """Refused or reported as failed, but for those of whom a report says that they have the text all the same."""
+    return Message.objects.filter(REFUSED_OR_FAILED, batch=batch).exclude(WHO_GOT[Got.GOT])
 
 
 def failure_classes(batch: Batch) -> list[FailureClass]:
@@ -98,7 +103,7 @@ def failure_classes(batch: Batch) -> list[FailureClass]:
     provider = providers.get(batch.account.provider)
     out = Q(number__opted_out=True)
     found = (
-        Message.objects.filter(REFUSED_OR_FAILED, batch=batch)
+        _failed(batch)
         .order_by()
         .values_list("error_code")
         .annotate(waits=Count("pk", filter=~out), out=Count("pk", filter=out), said=Max("error_text"))

@@ -18,7 +18,7 @@ from messaging.composing.opening import Opening
 from messaging.controls.moves import move, possible
 from messaging.controls.recipients import failed
 from messaging.models import Attempt, Batch, Chunk, Message, Receipt
-from messaging.statuses import BatchState, MessageState, Reason
+from messaging.statuses import WHO_GOT, BatchState, Got, MessageState, Reason
 from smsportal import clock
 from smsportal.accounts.models import User
 from smsportal.claims import lock_in_turn
@@ -248,7 +248,7 @@ def _resent(batch: Batch, unknown: QuerySet[Message], actor: User) -> int:
 
 def _resendable(unknown: QuerySet[Message]) -> QuerySet[Message]:
     fresh = Attempt.objects.filter(chunk=OuterRef("chunk"), created_at__gt=clock.now() - HOLD)
-    return unknown.filter(~Exists(fresh), number__opted_out=False)
+    return unknown.filter(~Exists(fresh), number__opted_out=False).exclude(WHO_GOT[Got.GOT])
 
 
 def _written_off(unknown: QuerySet[Message], actor: User) -> int:
@@ -303,10 +303,12 @@ def _refuse_late(batch: Batch) -> None:
 
 def _explain_why_none(unknown: QuerySet[Message]) -> None:
     """Raise Conflict when there are unknown texts, but none that may be sent again."""
-    waiting = unknown.filter(number__opted_out=False)
+    waiting = unknown.filter(number__opted_out=False).exclude(WHO_GOT[Got.GOT])
     last = waiting.aggregate(last=Max("chunk__attempts__created_at"))["last"]
     if last is not None:
         until = timezone.localtime(last + HOLD)
         raise Conflict(f"A receipt may still come; wait until {until:%H:%M} before sending it again.")
+    if unknown.filter(WHO_GOT[Got.GOT]).exists():
+        raise Conflict("By a report on an earlier attempt the person has the text; write this one off.")
     if unknown.exists():
         raise Conflict("The person opted out meanwhile; write the text off.")

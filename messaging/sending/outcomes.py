@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connection, transaction
-from django.db.models import F, Value
+from django.db.models import F, Q, Value
 from django.db.models.functions import Greatest
 
 from messaging.models import Attempt, Batch, Chunk, Message, Receipt
@@ -50,26 +50,30 @@ def record(done: Sequence[Done]) -> set[int]:
         if rough:  # only what may be sent again asks how its batch stands: whoever stops one seldom meets this
             lock_shared(Batch, {intent.batch.pk for intent, _ in rough})
         mine = _still_submitting([intent.held for intent, _ in done])
-        if written := [each for each in smooth if each[0].held.pk in mine]:
+        if written := [each for each in smooth if _key(each) in mine]:
             _accept_all(written)
-        for intent, decision in rough:
-            if intent.held.pk in mine:
-                _settle(intent, decision)
-        for intent, _ in done:
-            if intent.held.pk not in mine:
-                log.warning("The outcome of attempt %s came after its lease; it is not used", intent.attempt.uuid)
-        _close_attempts([(*each, each[0].held.pk in mine) for each in done])
-    return mine
+        for each in rough:
+            if _key(each) in mine:
+                _settle(*each)
+        for each in done:
+            if _key(each) not in mine:
+                log.warning("The outcome of attempt %s came after its lease; it is not used", each[0].attempt.uuid)
+        _close_attempts([(*each, _key(each) in mine) for each in done])
+    return {pk for pk, _ in mine}
 
 
-def _still_submitting(held: Sequence[Claim]) -> set[int]:
-    """The chunks that nobody has judged or taken over, locked."""
-    fences = {each.pk: each.fence for each in held}
+def _key(done: Done) -> tuple[int, int]:
+    return done[0].held.pk, done[0].held.fence
+
+
+def _still_submitting(held: Sequence[Claim]) -> set[tuple[int, int]]:
+    """The chunks that nobody has judged or taken over, locked, each with its fence."""
+    ids = list({each.pk for each in held})
     lock = "FOR UPDATE" if connection.vendor == "postgresql" else ""
     statement = f"""
         SELECT id, fence FROM messaging_chunk
-        WHERE {among("id", list(fences))} AND state = 'submitting' ORDER BY id {lock}"""  # noqa: S608 - no data in it
-    return {pk for pk, fence in read(statement, list(fences)) if fence == fences[pk]}
+        WHERE {among("id", ids)} AND state = 'submitting' ORDER BY id {lock}"""  # noqa: S608 - no data in it
+    return {(pk, fence) for pk, fence in read(statement, ids)} & {(each.pk, each.fence) for each in held}
 
 
 def is_smooth(decision: Decision) -> bool:
@@ -219,8 +223,7 @@ def believe_receipts(chunk: Chunk, *, missing: Sequence[int] = ()) -> int:
     proven = heard.update(state=MessageState.ACCEPTED, evidence="receipt", updated_at=now)
     whole = Chunk.objects.filter(pk=chunk.pk, state=ChunkState.UNKNOWN)
     abilities = providers.get(chunk.batch.account.provider).abilities
-    heard_of = Message.objects.filter(chunk=chunk, delivery__gt=Delivery.NONE)
-    if abilities.accepts_as_one and whole.exists() and heard_of.exists():
+    if abilities.accepts_as_one and whole.exists() and _was_taken(chunk):
         proven += unknown.exclude(pk__in=missing).update(
             state=MessageState.ACCEPTED,
             evidence="inference",
@@ -232,6 +235,12 @@ def believe_receipts(chunk: Chunk, *, missing: Sequence[int] = ()) -> int:
     if not unknown.exists():
         Chunk.objects.filter(pk=chunk.pk, look_at__isnull=False).update(look_at=None)
     return proven
+
+
+def _was_taken(chunk: Chunk) -> bool:
+    """Whether anything proves the latest request of a chunk: what is told of an earlier attempt proves that one's only."""
+    proof = Q(delivery__gt=Delivery.NONE) | Q(source="lookup")
+    return Receipt.objects.filter(proof, message__chunk=chunk, attempt=F("message__attempt")).exists()
 
 
 def finish_if_done(batch_id: int) -> bool:

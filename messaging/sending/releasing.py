@@ -89,6 +89,8 @@ def pieces(chunk: Chunk, size: int) -> None:
     if lock_batch(chunk.pk).state == BatchState.CANCELLED:
         release(chunk.pk)
         return
+    # A late receipt of an earlier attempt may be settling some of them: they are chosen once it is committed.
+    lock_messages(Message.objects.filter(chunk=chunk))
     ids = list(Message.objects.filter(chunk=chunk, state__in=AT_WORK).order_by("id").values_list("pk", flat=True))
     for start in range(0, len(ids), size):
         part = ids[start : start + size]

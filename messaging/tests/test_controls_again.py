@@ -235,3 +235,18 @@ def test_that_a_person_had_it_sent_again_stays_known_when_that_failed(unknown, a
     message = Message.objects.get()
     assert (message.state, message.evidence) == ("ready", "staff")
     assert [row.to for row in controls.outcome_rows(message.batch, "may_have")] == [message.number.e164]
+
+
+GOT_BEFORE = {"attempt": 2, "delivery": Delivery.DELIVERED, "double_send": True}
+
+
+def test_who_is_shown_as_having_got_it_is_neither_retried_nor_resent():
+    """Refused, or unknown, at the second attempt, but a report says that the first one arrived."""
+    batch = finished({**REFUSED, **GOT_BEFORE}, {"state": "unknown", **GOT_BEFORE})
+    assert controls.outcome_counts(batch) == {"got": 2, "may_have": 0, "did_not": 0}
+    assert controls.failure_classes(batch) == []
+    with pytest.raises(Wrong):
+        controls.retry_failed(batch, actor=None)
+    with pytest.raises(Conflict, match="the person has the text"):
+        controls.resolve_unknowns(batch, actor=make_user("boss", groups=("Approver",)), resend=True)
+    assert not batch.messages.filter(state="ready").exists()

@@ -16,7 +16,7 @@ from messaging.models import Attempt, Chunk, Conversation, ItemState, Message, R
 from messaging.statuses import ChunkState, Known
 from messaging.tests.calls import make_sent, opt, read_all, reply, status, store, tell
 from smsportal.providers.base import Delivery
-from smsportal.tests.world import make_account, make_batch
+from smsportal.tests.world import fiction, make_account, make_batch
 
 pytestmark = pytest.mark.django_db
 
@@ -313,3 +313,17 @@ def _read_and_close() -> None:
         read_all()
     finally:
         connection.close()
+
+
+def test_a_receipt_of_an_earlier_attempt_proves_nothing_of_the_neighbours_of_a_later_one():
+    make_account()
+    batch = make_batch(fiction(3))
+    first, second, third = batch.messages.order_by("pk")
+    # All were unknown; a person had them sent again in one request, whose answer was lost, too.
+    batch.messages.update(state="unknown", attempt=2, evidence="staff")
+    batch.chunks.update(state=ChunkState.UNKNOWN)
+    Attempt.objects.create(chunk=batch.chunks.get(), fence=1, texts=3)
+    tell([status(first, "delivered", attempt=1)], account=batch.account)
+    assert [fresh(each).state for each in (first, second, third)] == ["accepted", "unknown", "unknown"]
+    tell([status(third, "delivered", attempt=2)], account=batch.account)
+    assert (fresh(second).state, fresh(second).evidence) == ("accepted", "inference")

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import time_machine
+from django.db.models import F
 
 from contacts import consent
 from contacts.models import ConsentSource, PhoneNumber
 from messaging import controls, sending
-from messaging.models import Attempt, Batch, Chunk
-from messaging.sending import outcomes
+from messaging.models import Attempt, Batch, Chunk, Message
+from messaging.sending import intents, outcomes
 from messaging.sending.answers import Decision, Verdict
 from messaging.statuses import BatchState, ChunkState, MessageState
 from messaging.tasks import drain_all
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
-from smsportal.providers.base import Delivery
+from smsportal.claims import Claim
+from smsportal.providers.base import Delivery, Fate, Receipt
 from smsportal.tests.world import fiction, make_batch
 
 pytestmark = pytest.mark.django_db
@@ -275,14 +278,44 @@ def test_sending_a_chunk_takes_a_fixed_number_of_statements(twin, django_assert_
     assert Chunk.objects.get().state == ChunkState.ACCEPTED
 
 
+def held_twice():
+    """What a worker has in its hands that stood still past the lease with a chunk in its stock, and claims on."""
+    first = sending.take()
+    Chunk.objects.update(lease_until=clock.after(-1))
+    return [*first, *sending.take()]
+
+
 def test_a_chunk_that_a_worker_holds_twice_is_intended_once(twin):
     batch = make_batch(fiction(2))
-    first = sending.take()
-    # It stood still past the lease, with the chunk in its stock, and claims on.
-    Chunk.objects.update(lease_until=clock.after(-1))
-    again = sending.take()
-    [intent] = sending.intend([*first, *again])
-    assert intent.held == again[0].held
+    first, again = held_twice()
+    [intent] = sending.intend([first, again])
+    assert intent.held == again.held
     assert Attempt.objects.count() == 1
     sending.write_down([(intent, sending.hand_over(batch.account.at_provider(), intent))])
     assert most_per_person(twin) == 1
+
+
+def test_who_knows_claims_by_their_chunk_alone_would_send_it_twice(twin, monkeypatch):
+    """The control of the test above."""
+    real = intents._batch_states
+
+    def by_chunk(taken, now):
+        states = {pk: state for (pk, _), state in real(taken, now).items()}
+        return {(each.held.pk, each.held.fence): states[each.held.pk] for each in taken if each.held.pk in states}
+
+    monkeypatch.setattr(intents, "_batch_states", by_chunk)
+    batch = make_batch(fiction(2))
+    for intent in sending.intend(held_twice()):
+        sending.hand_over(batch.account.at_provider(), intent)
+    assert most_per_person(twin) == 2
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_outcomes_of_one_chunk_are_told_apart_by_their_fences(twin, order):
+    make_batch(fiction(2))
+    [late] = sending.intend(sending.take())
+    Chunk.objects.update(fence=F("fence") + 1)  # somebody took over, and sends it
+    current = replace(late, held=Claim(late.held.pk, late.held.fence + 1))
+    accepted = Decision(Verdict.ACCEPTED, tuple(Receipt(each.reference, Fate.ACCEPTED) for each in late.texts))
+    sending.write_down([(current, accepted), (late, Decision(Verdict.LATER))][::order])
+    assert set(Message.objects.values_list("state", flat=True)) == {"accepted"}

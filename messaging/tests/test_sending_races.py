@@ -274,3 +274,28 @@ def test_two_workers_with_news_of_one_message_lose_none_of_it():
     with meanwhile('FROM "messaging_receipt"', lambda: events.read_call(second)):
         events.read_call(first)
     assert batch.messages.values_list("delivery", "reported_failed", "reported_delivered").get() == (70, True, True)
+
+
+def cut_while_a_receipt_comes(batch):
+    """Resent by a person; the account was found to take fewer per call, and the first attempt arrived after all."""
+    batch.messages.update(state=MessageState.READY, attempt=1, evidence="staff")
+    ProviderAccount.objects.update(max_per_call=2)
+    hear(batch, "delivered")
+    with meanwhile('SELECT "messaging_message"."id"', lambda: events.read_call(events.next_call())):
+        sending.take()
+    drain_all()
+
+
+def test_a_cut_does_not_make_ready_what_a_late_receipt_settles(twin):
+    batch = make_batch(fiction(4))
+    cut_while_a_receipt_comes(batch)
+    assert twin.ocelot.sent == []
+    assert counts(batch) == {"accepted": 4}
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="there one writer waits for the other")
+def test_a_cut_that_locks_nothing_would_send_them_again(twin, monkeypatch):
+    """The control of the test above."""
+    monkeypatch.setattr(releasing, "lock_messages", lambda messages: None)
+    cut_while_a_receipt_comes(make_batch(fiction(4)))
+    assert twin.ocelot.sent != []

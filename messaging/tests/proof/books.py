@@ -119,7 +119,8 @@ def after_stops(ledger: Ledger, stops: Mapping[str, float]) -> list[str]:
     An attempt's row is made before its intent commits: one that is younger than the opt-out did not look.
     """
     made = {each.hex: at.timestamp() for each, at in Attempt.objects.values_list("uuid", "created_at")}
-    chunk_of = dict(Attempt.objects.values_list("chunk_id", "uuid"))
+    # The latest of each chunk: it is tried again only when all of it was refused.
+    chunk_of = dict(Attempt.objects.order_by("pk").values_list("chunk_id", "uuid"))
     found = []
     for reference, number in ledger.numbers.items():
         if number not in stops:
