@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
@@ -63,14 +63,14 @@ def check(ledger: Ledger, batches: Sequence[Batch], *, is_whole: bool = True) ->
     these batches; else it is a part of one, with what another batch's request may have left in it.
     """
     books, mine = Books(), Q(batch__in=[batch.pk for batch in batches])
-    taken: Counter[str] = Counter()
+    taken: defaultdict[str, list[str]] = defaultdict(list)
     for reference, times in ledger.taken.items():
-        taken[reference.partition(".")[0]] += len(times)
+        taken[reference.partition(".")[0]] += [reference] * len(times)
     rows = Message.objects.filter(mine).order_by().values_list("uuid", "state", "delivery", "attempt")
     for uuid, state, delivery, attempt in rows.iterator(chunk_size=10_000):
-        times = taken.pop(str(uuid), 0)
+        references = taken.pop(str(uuid), [])
         # A text that was tried before may stand in the transcript because of that: there a look-up tells nothing.
-        _of_one(books, str(uuid), state, times, is_known=bool(delivery or (times and attempt == 1)))
+        _of_one(books, str(uuid), state, references, is_known=bool(delivery or (references and attempt == 1)))
     if is_whole:
         books.lost += [f"{reference}: not even a row" for reference in taken]
     attempts = Attempt.objects.all() if is_whole else Attempt.objects.filter(uuid__in=set(ledger.posts) - {UNNAMED})
@@ -81,14 +81,14 @@ def check(ledger: Ledger, batches: Sequence[Batch], *, is_whole: bool = True) ->
     return books
 
 
-def _of_one(books: Books, name: str, state: str, taken: int, *, is_known: bool) -> None:
+def _of_one(books: Books, name: str, state: str, taken: Sequence[str], *, is_known: bool) -> None:
     books.texts += 1
     books.accepted += state == MessageState.ACCEPTED
     books.unknown += state == MessageState.UNKNOWN
     books.skipped += state == MessageState.SKIPPED
     books.rejected += state == MessageState.REJECTED
-    if taken > 1:
-        books.doubled.append(f"{name} {taken} times")
+    if len(taken) > 1:
+        books.doubled.append(f"{name} {len(taken)} times, as {' and '.join(taken)}")
     if state in OPEN:
         books.lost.append(f"{name} is {state} for ever")
     if taken and state in NOT_SENT:
