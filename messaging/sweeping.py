@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 
 from messaging import controls, events, guarding
@@ -20,6 +20,7 @@ from messaging.statuses import BatchState, ChunkState, MessageState
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
 from smsportal.providers.errors import ProviderError
+from smsportal.sql import AWAY
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def _safely(name: str, duty: Callable[[], int]) -> int:
         return duty()
     except Exception as failure:
         log.exception("The sweeper failed at what it counts as %s; it goes on", name)
-        if isinstance(failure, OperationalError | InterfaceError) and not connection.in_atomic_block:
+        if isinstance(failure, AWAY) and not connection.in_atomic_block:
             connection.close()
         return 0
 

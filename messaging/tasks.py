@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Final
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 
 from contacts.tasks import work_imports, work_syncs
 from messaging import composing, events, sending, sweeping
@@ -16,6 +15,7 @@ from messaging.models import Heartbeat
 from messaging.sending import drivers
 from smsportal import clock, doorbell
 from smsportal.claims import me
+from smsportal.sql import AWAY
 
 BEAT_S: Final = 10.0
 
@@ -52,9 +52,7 @@ def drive(threads: int, stop: Callable[[], bool]) -> bool:
         nonlocal beaten
         if time.monotonic() - beaten > BEAT_S:
             beaten = time.monotonic()
-            with suppress(
-                OperationalError, InterfaceError
-            ):  # the driver finds out by itself, and what it holds is safe
+            with suppress(*AWAY):  # the driver finds out by itself, and what it holds is safe
                 beat("sending")
         return stop()
 

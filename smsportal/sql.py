@@ -9,9 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import connection, connections, models
+from django.db import InterfaceError, InternalError, OperationalError, connection, connections, models
 
 from smsportal import clock
+
+# Raised while the database is away or asks for another try: it is gone, it restarts, a deadlock ended the transaction,
+# or, as an InternalError of PostgreSQL, it only reads for now (25006) or has ended a session that stood still (25P03).
+AWAY: Final = (OperationalError, InterfaceError, InternalError)
 
 
 def run(statement: str, *given: Any) -> int:

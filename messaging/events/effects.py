@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from contacts import consent
 from contacts.models import ConsentEvent, ConsentKind, ConsentSource, PhoneNumber
@@ -23,7 +23,7 @@ from messaging.models import ItemState, Message, WebhookItem
 from messaging.statuses import MessageState, Reason
 from smsportal import clock, phones
 from smsportal.providers.base import Event, EventKind
-from smsportal.sql import update_each
+from smsportal.sql import AWAY, update_each
 from smsportal.text import clean
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def one_by_one(news: Sequence[News], apply: Callable[[News], None]) -> None:
             with transaction.atomic():
                 apply(each)
                 keep([each])
-        except (OperationalError, InterfaceError):
+        except AWAY:
             raise  # the database is away or in a deadlock: the whole call is read again
         except Exception as error:
             each.failed(error)

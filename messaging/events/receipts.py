@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from contacts.models import ConsentSource, PhoneNumber
 from messaging.events import effects
@@ -23,7 +23,7 @@ from messaging.sending import outcomes
 from messaging.statuses import DELIVERY_WORDS, Known, MessageState, join
 from smsportal import clock
 from smsportal.providers.base import Delivery
-from smsportal.sql import update_each
+from smsportal.sql import AWAY, update_each
 from smsportal.text import clean
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def hear_receipts(account_id: int, news: Sequence[News]) -> None:
         with transaction.atomic():
             _apply(matched)
             effects.keep([each for each, _ in matched])
-    except (OperationalError, InterfaceError):
+    except AWAY:
         raise  # the database is away or in a deadlock: the whole call is read again
     except Exception:
         log.exception("A call with %s receipts failed as a whole; they are applied one by one", len(matched))
@@ -74,7 +74,7 @@ def _suppressed_if_blocked(news: News, match: Match | None) -> bool:
                 if match is None:
                     news.item.number = number
                     news.fate(ItemState.APPLIED)
-    except (OperationalError, InterfaceError):
+    except AWAY:
         raise
     except Exception as error:
         news.failed(error)

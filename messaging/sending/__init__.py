@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from messaging.sending import outcomes, standing
 from messaging.sending.answers import Decision, Verdict, decide
@@ -23,6 +23,7 @@ from messaging.sending.intents import Intent, intend
 from smsportal.accounts.models import ProviderAccount
 from smsportal.providers.base import Answer, Provider
 from smsportal.providers.errors import Misconfigured, ProviderError
+from smsportal.sql import AWAY
 
 __all__ = ["Intent", "Taken", "give_back", "hand_over", "intend", "open_provider", "send_next", "take", "write_down"]
 
@@ -90,7 +91,7 @@ def write_down(done: Sequence[outcomes.Done]) -> set[int]:
     for pause_s in AGAIN_AFTER_S:
         try:
             return outcomes.record(done)
-        except (OperationalError, InterfaceError) as gone:
+        except AWAY as gone:
             if connection.in_atomic_block:
                 raise
             log.warning("The outcomes of %s attempts could not be written yet: %s", len(done), gone)

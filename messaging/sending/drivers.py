@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from messaging.sending.claiming import due_accounts
 from messaging.sending.driving import Driver
+from smsportal.sql import AWAY
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class _Drivers:
             self.look_at = time.monotonic() + SEEK_S
             try:
                 accounts = self._idle()
-            except (OperationalError, InterfaceError):
+            except AWAY:
                 accounts = []  # the driver that calls finds out by itself
             for account in accounts:
                 driver = Driver(account, self.threads, self.stop)

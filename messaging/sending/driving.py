@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from messaging import sending
 from messaging.sending import outcomes, standing
@@ -27,6 +27,7 @@ from messaging.sending.posting import Job, News, Poster
 from smsportal.accounts.models import ProviderAccount
 from smsportal.providers.base import Account, Provider
 from smsportal.providers.errors import ProviderError
+from smsportal.sql import AWAY
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -249,7 +250,7 @@ class Driver:
             try:
                 sending.write_down(done)
                 return
-            except (OperationalError, InterfaceError):
+            except AWAY:
                 if time.monotonic() > until:
                     log.exception("The outcomes of %s requests are lost; the sweeper finds them", len(done))
                     return
@@ -292,7 +293,7 @@ class Driver:
         """
         try:
             return do()
-        except (OperationalError, InterfaceError) as gone:
+        except AWAY as gone:
             log.warning("The database did not answer a driver: %s", gone)
             connection.close()
             time.sleep(PAUSE_S)
@@ -300,7 +301,7 @@ class Driver:
             try:
                 sending.give_back(lost or [])
                 break
-            except (OperationalError, InterfaceError):
+            except AWAY:
                 connection.close()
                 time.sleep(PAUSE_S)
         return None

@@ -299,3 +299,13 @@ def test_a_cut_that_locks_nothing_would_send_them_again(twin, monkeypatch):
     monkeypatch.setattr(releasing, "lock_messages", lambda messages: None)
     cut_while_a_receipt_comes(make_batch(fiction(4)))
     assert twin.ocelot.sent != []
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="a server that only reads for now, as in a failover")
+def test_an_outcome_waits_until_the_database_writes_again():
+    batch = make_batch(fiction(2))
+    [intent] = sending.intend(sending.take())
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")  # of this session: the next one writes
+    assert sending.write_down([(intent, Decision(Verdict.LATER))]) == {intent.held.pk}
+    assert counts(batch) == {"ready": 2}
