@@ -9,7 +9,7 @@ class MessagingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Let contacts know when a list is in use; contacts itself knows of no batches."""
+        """Let contacts know when a list or segment is in use; contacts itself knows of no batches."""
         from contacts.busy import BUSY
         from messaging.controls import busy
 

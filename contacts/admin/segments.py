@@ -177,7 +177,7 @@ class SegmentAdmin(PortalAdmin):
         tone="danger",
         question=lambda row: [
             f"Only the conditions “{row.name}” are removed; its contacts stay in {row.contact_list}.",
-            "A batch that was approved with it becomes a draft again.",
+            "While a batch that is submitted or being sent uses it, it stays.",
         ],
     )
     def remove(self, request: HttpRequest, row: Segment) -> HttpResponse:

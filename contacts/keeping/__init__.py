@@ -90,10 +90,11 @@ def _advance(contact_list: ContactList, version: int | None, **columns: Any) -> 
 def remove_list(contact_list: ContactList, *, version: int | None = None) -> None:
     """Remove a list with its contacts, at the provider too. Call it outside a transaction: it calls the provider.
 
-    Raises Conflict when the list is in use or the provider keeps it (Ocelot does when a campaign used it), Changed when
-    `version` is not the present one. Then nothing is removed here.
+    Raises Conflict when the list or one of its segments is in use or the provider keeps it (Ocelot does when a campaign
+    used it), Changed when `version` is not the present one. Then nothing is removed here.
     """
-    refuse_if_busy(contact_list)
+    for used in (contact_list, *contact_list.segments.all()):
+        refuse_if_busy(used)
     if version is not None and not ContactList.objects.filter(pk=contact_list.pk, version=version).exists():
         raise Changed("Somebody changed this list meanwhile; look at it again before you remove it.")
     if contact_list.sync_runs.filter(state="running").exists():

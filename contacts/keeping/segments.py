@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 
 from contacts import segments
+from contacts.busy import refuse_if_busy
 from contacts.models import ContactList, Segment
 from contacts.segments import Condition
 from smsportal.accounts.models import Unit
@@ -61,7 +62,8 @@ def change_segment(
 
 
 def remove_segment(segment: Segment) -> None:
-    """Remove it; its contacts stay. A batch that was approved with it becomes a draft again."""
+    """Remove it; its contacts stay. Raises Conflict when a batch that is submitted or on its way uses it."""
+    refuse_if_busy(segment)
     segment.delete()
 
 

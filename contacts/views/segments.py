@@ -50,7 +50,7 @@ class Segments(View):
         return self._now(segments.change_segment(self.get_object(), **self.given()))
 
     def destroy(self, request: Request, **_: Any) -> Response:
-        """Remove it; its contacts stay."""
+        """Remove it; its contacts stay. Not while a batch that is submitted or on its way uses it."""
         segments.remove_segment(self.get_object())
         return Response(status=204)
 

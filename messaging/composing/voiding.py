@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import logging
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import Count, F
+from django.utils import timezone
 
 from messaging.composing.leases import LEASE_S, mine
 from messaging.composing.sources import PAGE
-from messaging.models import Batch, Chunk
+from messaging.models import Alert, AlertKind, Batch, Chunk
 from messaging.statuses import BatchState
 from smsportal import clock
 from smsportal.claims import Claim, let_go
 from smsportal.sql import among, run, update_each
+from smsportal.text import clean
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ def is_voided(batch: Batch) -> bool:
 
 
 def throw_away(held: Claim, problem: str) -> None:
-    """Empty a claimed batch and make it a draft again for `problem`; a person must look again. Nothing had left.
+    """Empty a claimed batch and make it a draft again for `problem`, with an alert; a person must look again. Nothing had left.
 
     Stops without a word when it was paused or cancelled or the claim was lost: what is left is in the books.
     """
@@ -62,7 +65,17 @@ def _empty_page(held: Claim, problem: str) -> int | None:
             expanded_to=reached,
             updated_at=clock.now(),
         )
+        if reached == 0:
+            _tell(batch, problem)
     return reached
+
+
+def _tell(batch: Batch, problem: str) -> None:
+    """Raise an alert: whoever started it has gone, and believes that it leaves."""
+    meant = timezone.localtime(batch.send_at or batch.started_at, ZoneInfo(batch.unit.time_zone))
+    was = "to be sent" if batch.send_at else "started"
+    told = f"“{batch.name}” was {was} on {meant:%d %B at %H:%M} and has not left. {problem}"
+    Alert.objects.create(unit=batch.unit, batch=batch, kind=AlertKind.VOIDED, text=clean(told, 500))
 
 
 _DRAFT: Final[dict[str, Any]] = {"state": BatchState.DRAFT, "started_at": None, "owner": "", "lease_until": None}

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import BooleanField, Case, F, Q, Value, When
 
-from contacts.models import ContactList
+from contacts.models import ContactList, Segment
 from messaging.composing.previewing import LISTS_CHANGED, Preview, snapshot, survey
 from messaging.controls.checking import refuse_expired, refuse_unsendable
 from messaging.controls.correcting import correct
@@ -221,11 +221,24 @@ def cancel(batch: Batch, *, actor: User | None) -> Batch:
     return batch
 
 
-def busy(contact_list: ContactList) -> str:
-    """Why `contact_list` must not be emptied or removed now, or "": a batch that uses it is on its way."""
+def busy(used: ContactList | Segment) -> str:
+    """Why a list must not be emptied or removed now, or a segment removed, or "": a batch that uses it is on its way.
+
+    A segment stays as soon as a batch with it is submitted: its conditions are part of what is approved.
+    """
     under_way = [BatchState.EXPANDING, BatchState.RUNNING, BatchState.PAUSED]
-    batch = Batch.objects.filter(lists=contact_list, state__in=under_way).first()
-    return f"“{batch.name}” is being sent to this list; wait until it is finished, or cancel it." if batch else ""
+    if isinstance(used, Segment):
+        batch = used.batches.exclude(state__in=[BatchState.DRAFT, BatchState.FINISHED, BatchState.CANCELLED]).first()
+        return _uses(batch, "this segment") if batch else ""
+    batches = Batch.objects.filter(Q(lists=used) | Q(segments__contact_list=used), state__in=under_way)
+    batch = batches.first()
+    return _uses(batch, "this list") if batch else ""
+
+
+def _uses(batch: Batch, what: str) -> str:
+    if batch.state in MOVES["edit"]:
+        return f"“{batch.name}” is to be sent to {what}; choose others in it, or cancel it."
+    return f"“{batch.name}” is being sent to {what}; wait until it is finished, or cancel it."
 
 
 def _refuse_unless(batch: Batch, action: str) -> None:

@@ -17,6 +17,7 @@ class AlertKind(models.TextChoices):
     OPT_OUTS = "opt_outs", "Many people opt out"
     OVERDUE = "overdue", "Overdue"
     DOUBLE = "double", "Sent twice"
+    VOIDED = "voided", "Not sent: a draft again"
 
 
 class Alert(Row):

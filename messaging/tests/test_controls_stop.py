@@ -2,6 +2,8 @@
 
 import pytest
 
+from contacts import keeping
+from contacts.keeping import segments
 from messaging import composing, controls
 from messaging.controls import stopping
 from messaging.models import Batch, Chunk
@@ -9,6 +11,7 @@ from messaging.statuses import BatchState
 from messaging.sweeping import sweep
 from messaging.tests.composed import balanced, begin, compose, draft, states, students
 from smsportal import clock
+from smsportal.problems import Conflict
 from smsportal.tests.world import make_list
 
 pytestmark = pytest.mark.django_db
@@ -69,3 +72,21 @@ def test_a_list_is_busy_while_a_batch_that_uses_it_is_on_its_way():
     assert not controls.busy(make_list("Other"))
     controls.cancel(batch, actor=None)
     assert controls.busy(contact_list) == ""
+
+
+def test_a_segment_and_its_list_stay_while_a_batch_that_uses_it_is_submitted_or_on_its_way():
+    contact_list = students(1)
+    asked = [{"field": "First_Name", "test": "is_not_blank", "value": ""}]
+    segment = segments.create_segment(contact_list=contact_list, name="Named", match="all", conditions=asked)
+    batch = draft(segments=[segment])
+    assert controls.busy(segment) == controls.busy(contact_list) == ""
+    controls.submit(batch, actor=None)
+    with pytest.raises(Conflict, match="“Moved” is to be sent to this segment; choose others in it, or cancel it"):
+        keeping.remove_list(contact_list)
+    controls.start(batch, actor=None)
+    assert "is being sent to this list" in controls.busy(contact_list)
+    with pytest.raises(Conflict, match="“Moved” is being sent to this segment"):
+        segments.remove_segment(segment)
+    controls.cancel(batch, actor=None)
+    segments.remove_segment(segment)
+    keeping.remove_list(contact_list)

@@ -33,6 +33,18 @@ def later(time_machine):
     return move
 
 
+def test_staff_are_told_of_a_scheduled_batch_whose_list_changed_before_its_time(later):
+    contact_list = students(2)
+    batch = begin(draft(contact_list, send_at=NOON + timedelta(hours=1)))
+    make_contact(contact_list, fiction(1, 50)[0], first="Late")
+    later(hours=1)
+    assert compose(batch).state == BatchState.DRAFT
+    alert = Alert.objects.get()
+    assert (alert.kind, alert.batch, alert.unit, alert.seen_at) == (AlertKind.VOIDED, batch, batch.unit, None)
+    assert alert.text == f"“Moved” was to be sent on 02 June at 13:00 and has not left. {batch.problem}"
+    assert "Look at the preview and submit it." in batch.problem
+
+
 # --- when it may leave ----------------------------------------------------------------------------------------------
 def test_a_batch_may_leave_at_any_minute(later):
     batch = begin(draft(students(2), send_at=NOON + timedelta(minutes=7)))

@@ -4,7 +4,7 @@ import pytest
 
 from messaging import composing, controls, sending
 from messaging.composing import audience, sources, voiding
-from messaging.models import Batch, Chunk, Message
+from messaging.models import Alert, AlertKind, Batch, Chunk, Message
 from messaging.statuses import BatchState
 from messaging.tests.composed import at_statement, balanced, begin, compose, draft, stop, students
 from smsportal.tests.world import make_contact
@@ -45,6 +45,7 @@ def is_draft_again(batch):
     assert "lists changed" in batch.problem
     assert not Message.objects.exists()
     assert not Chunk.objects.exists()
+    assert [each.kind for each in Alert.objects.filter(batch=batch)] == [AlertKind.VOIDED]
     return True
 
 
