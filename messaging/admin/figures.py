@@ -110,10 +110,14 @@ def stopped(batch: Batch) -> str:
         return f"{account} is switched off. Nothing leaves until an administrator switches it on again."
     if account.circuit_open:
         why = account.circuit_reason.rstrip(".") or "the provider does not answer as it should"
-        return f"Nothing leaves at the moment: {why}. {account} is asked again every half minute; then it goes on by itself."
+        return f"Nothing leaves at the moment: {why}. {account} is tried again {_tried(account.paused_until)}; when it answers, it goes on by itself."
     if account.paused_until and account.paused_until > clock.now():
         return f"The provider asked for a break until {timezone.localtime(account.paused_until):%H:%M:%S}; then it goes on by itself."
     return ""
+
+
+def _tried(at: datetime | None) -> str:
+    return f"at {timezone.localtime(at):%H:%M:%S}" if at and at > clock.now() else "within half a minute"
 
 
 def pace(batch: Batch, states: dict[str, int]) -> str:

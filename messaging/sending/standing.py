@@ -20,7 +20,7 @@ from smsportal.text import clean
 
 log = logging.getLogger(__name__)
 
-PROBE_S: Final = 30  # how long an open circuit rests before the account is asked again
+PROBE_S: Final = 30  # how long an open circuit rests at first, and between two questions that were not answered
 # No request is under way for longer: its deadline (45 s), the moment before it and the writing down.
 UNDER_WAY_S: Final = 60
 
@@ -81,32 +81,46 @@ def note(account_id: int, decision: Decision) -> None:
         row.filter(Q(paused_until=None) | Q(paused_until__lt=clock.after(decision.wait_s))).update(
             paused_until=clock.after(min(decision.wait_s, LONGEST_WAIT_S))
         )
-    if decision.strike:
-        # Fewer at once, so that a provider that falls silent leaves as little unknown as may be.
-        smaller = Greatest(Value(1), Coalesce(F("window"), Value(settings.SEND_WINDOW)) / 2)
-        row.update(bad_answers=F("bad_answers") + 1, window=smaller)
+    if decision.strike or decision.verdict is Verdict.CLOSED:
+        _strike(account_id, decision)
     elif decision.verdict is Verdict.ACCEPTED:
         went_well(account_id)
-    if decision.verdict is Verdict.CLOSED or row.filter(bad_answers__gte=STRIKES).exists():
-        _close(account_id, decision)
 
 
-def _close(account_id: int, decision: Decision) -> None:
-    opened = ProviderAccount.objects.filter(pk=account_id, circuit_open=False).update(
-        circuit_open=True,
-        circuit_reason=clean(decision.text or "The provider's answers tell nothing.", 500),
-        paused_until=clock.after(PROBE_S),
-        window=1,
-        updated_at=clock.now(),
-    )
-    if opened:
+def rest_s(bad_answers: int) -> float:
+    """How long an account rests after so many bad answers in a row: twice as long after each that was tried in vain."""
+    return min(PROBE_S * 2.0 ** min(max(0, bad_answers - STRIKES), 10), LONGEST_WAIT_S)
+
+
+def _strike(account_id: int, decision: Decision) -> None:
+    # What was under way when the circuit opened says nothing new, and must not lengthen the rest.
+    row = ProviderAccount.objects.filter(pk=account_id, circuit_open=False)
+    least = STRIKES if decision.verdict is Verdict.CLOSED else 1
+    # Fewer at once, so that a provider that falls silent leaves as little unknown as may be.
+    smaller = Greatest(Value(1), Coalesce(F("window"), Value(settings.SEND_WINDOW)) / 2)
+    row.update(bad_answers=Greatest(F("bad_answers") + 1, Value(least)), window=smaller)
+    for bad_answers in row.filter(bad_answers__gte=STRIKES).values_list("bad_answers", flat=True):
+        row.update(
+            circuit_open=True,
+            circuit_reason=clean(decision.text or "The provider's answers tell nothing.", 500),
+            paused_until=clock.after(max(rest_s(bad_answers), min(decision.wait_s, LONGEST_WAIT_S))),
+            window=1,
+            updated_at=clock.now(),
+        )
         log.error("Sending through account %s is stopped: %s", account_id, decision.text)
 
 
 def reopen(account_id: int) -> int:
-    """The account answers again: send one chunk at a time through it until that goes well. How many were reopened."""
+    """The account answers again: try one chunk through it. How many were reopened.
+
+    It may answer what is asked and still fail at what is sent: the first bad answer closes it again, for longer.
+    """
     return ProviderAccount.objects.filter(pk=account_id, circuit_open=True).update(
-        circuit_open=False, circuit_reason="", bad_answers=0, paused_until=None, window=1
+        circuit_open=False,
+        circuit_reason="",
+        bad_answers=Greatest(F("bad_answers"), Value(STRIKES - 1)),
+        paused_until=None,
+        window=1,
     )
 
 

@@ -108,6 +108,8 @@ def test_a_thread_tells_the_same_of_an_opt_out_as_the_text(client, twin):
     [
         ({"is_active": False}, "is switched off. Nothing leaves until an administrator switches it on again."),
         ({"circuit_open": True, "circuit_reason": "Wrong keys."}, "Nothing leaves at the moment: Wrong keys. Ocelot"),
+        ({"circuit_open": True, "paused_until": clock.after}, "is tried again at "),
+        ({"circuit_open": True, "paused_until": None}, "is tried again within half a minute; when"),
         ({"paused_until": clock.after}, "The provider asked for a break until "),
         ({}, ""),
     ],

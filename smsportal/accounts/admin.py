@@ -245,7 +245,7 @@ class ProviderAccountAdmin(PortalAdmin):
         if row.circuit_open:
             found.append(Fact("Why it stopped", row.circuit_reason or "not said"))
         if row.paused_until:
-            found.append(Fact("Waits until", row.paused_until))
+            found.append(Fact("Is tried again" if row.circuit_open else "Waits until", row.paused_until))
         return [*found, Fact("Credentials", self.credentials(row))]
 
     @deed("Check the connection", permission="accounts.check_provideraccount", tone="primary")
@@ -262,12 +262,10 @@ class ProviderAccountAdmin(PortalAdmin):
         tone="danger",
         question=lambda account: [
             f"It was stopped because: {account.circuit_reason or 'not said'}",
-            "The portal asks it every half minute and goes on by itself. Do this only when the cause is mended: texts leave at once.",
+            "The portal tries it again by itself, after rests that grow to a quarter of an hour. Do this only when the cause is mended: texts leave at once.",
         ],
         when=lambda account: account.circuit_open,
     )
     def close_circuit(self, request: HttpRequest, account: ProviderAccount) -> str:
-        ProviderAccount.objects.filter(pk=account.pk).update(
-            circuit_open=False, circuit_reason="", bad_answers=0, paused_until=None
-        )
-        return "Texts leave again."
+        ProviderAccount.objects.filter(pk=account.pk).update(circuit_open=False, circuit_reason="", paused_until=None)
+        return "Texts leave again, one request first: if it is answered badly, the account is stopped again."
