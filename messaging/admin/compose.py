@@ -11,13 +11,15 @@ from django.shortcuts import redirect
 
 from messaging import controls, wording
 from messaging.admin.previews import SUBMITTED
+from messaging.admin.versions import Difference, differences
 from messaging.channels import plain, sms
+from messaging.controls.moves import refusal as refused
 from messaging.forms import ComposeForm, initial_of, left_behind
 from messaging.models import Batch
 from messaging.statuses import MOVES, BatchState
 from smsportal.accounts.pages import Page
 from smsportal.accounts.parts import visible, who
-from smsportal.problems import Conflict, Problem
+from smsportal.problems import Changed, Conflict, Problem
 
 
 class ComposePage(Page):
@@ -28,6 +30,7 @@ class ComposePage(Page):
     template = "admin/messaging/compose.html"
     permission = "messaging.add_batch"
     row: Batch | None
+    theirs: list[Difference] | None = None  # what somebody else saved while this was typed
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """The form under an address of its own, so that going back finds the batch it has made, not a second form."""
@@ -50,6 +53,8 @@ class ComposePage(Page):
                 batch = self.keep(request, form)
             except Conflict as begun:
                 self.begun(form, begun)
+            except Changed as changed:
+                self.overtaken(form, changed)
             except Problem as problem:
                 form.blame(problem)
             else:
@@ -64,6 +69,9 @@ class ComposePage(Page):
         """The form was used before and its batch is on its way: it may make another one."""
         form.add_error(None, f"{refusal.detail} What you wrote is still here; saving it makes another batch.")
         form.make_another()
+
+    def overtaken(self, form: ComposeForm, refusal: Changed) -> None:
+        form.blame(refusal)
 
     def looked_at(self, request: HttpRequest, look: str) -> HttpResponse:
         """The form as it was filled in, measured or with a plainer text, without a script. Nothing is checked or kept."""
@@ -82,6 +90,7 @@ class ComposePage(Page):
             request,
             title=f"Edit {self.row}" if self.row else "Write a batch",
             form=form,
+            theirs=self.theirs,
             corrects=self.row.corrects if self.row else None,
             voids=bool(self.row and self.row.state in SUBMITTED),
             behind=left_behind(self.row),
@@ -123,6 +132,13 @@ class EditPage(ComposePage):
 
     def begun(self, form: ComposeForm, refusal: Conflict) -> None:
         form.blame(refusal)
+
+    def overtaken(self, form: ComposeForm, refusal: Changed) -> None:
+        self.row.refresh_from_db()
+        if self.row.state in MOVES["edit"]:
+            self.theirs = differences(self.row, form)
+        else:
+            form.blame(refused(self.row, "edit"))
 
 
 def sources_of(form: ComposeForm) -> list[tuple[str, str, list[str]]]:

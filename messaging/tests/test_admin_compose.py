@@ -237,15 +237,41 @@ def test_every_form_has_its_own_token(client, mia, contact_list):
     assert first != second
 
 
-def test_of_two_tabs_that_edit_the_second_is_told(client, mia, contact_list):
+def _edited_by_another(client, contact_list) -> tuple[Batch, dict]:
+    """A batch that Ada has edited since Mia opened its form, and what Mia sends."""
     client.post(url("add"), form_for(contact_list))
     batch = Batch.objects.get()
-    client.post(url("edit", batch.pk), form_for(contact_list, name="One", revision=1))
-    page = client.post(url("edit", batch.pk), form_for(contact_list, name="Two", revision=1)).text
-    assert "was edited meanwhile" in page
-    assert "Two" in page
+    ada = make_user("ada", groups=("Sender",), first_name="Ada", last_name="Byron")
+    controls.edit(batch, actor=ada, revision=1, name="One", send_at=clock.now() + timedelta(days=1))
+    return batch, form_for(contact_list, name="Two", revision=1)
+
+
+def test_of_two_tabs_that_edit_the_second_sees_what_the_first_has_saved(client, mia, contact_list):
+    batch, mine = _edited_by_another(client, contact_list)
+    answer = client.post(url("edit", batch.pk), mine)
+    assert "was edited meanwhile" in answer.text
+    assert "Ada Byron changed it on" in answer.text
+    assert [each.label for each in answer.context["theirs"]] == ["Name", "Send at"]
+    assert answer.context["theirs"][0][1:] == ("One", "Two")
+    assert client.post(url("edit", batch.pk), mine).context["theirs"]  # as often as it is not said to be meant
     batch.refresh_from_db()
     assert batch.name == "One"
+
+
+def test_mine_is_saved_over_theirs_when_that_is_said(client, mia, contact_list):
+    batch, mine = _edited_by_another(client, contact_list)
+    assert 'name="revision" value="2">Save mine anyway' in client.post(url("edit", batch.pk), mine).text
+    assert client.post(url("edit", batch.pk), {**mine, "revision": ["1", "2"]}).status_code == 302
+    batch.refresh_from_db()
+    assert (batch.name, batch.send_at, batch.revision) == ("Two", None, 3)
+
+
+def test_who_edits_what_another_has_edited_and_started_is_told_that_it_has_begun(client, mia, contact_list):
+    batch, mine = _edited_by_another(client, contact_list)
+    Batch.objects.update(state=BatchState.RUNNING)
+    page = client.post(url("edit", batch.pk), mine).text
+    assert "Cannot edit “One”: it is sending" in page
+    assert "Save mine anyway" not in page
 
 
 def test_writing_takes_the_same_queries_whatever_the_number_of_lists(
