@@ -126,7 +126,8 @@ class Driver:
         now = time.monotonic()
         if self.stock and now - self.stocked_at > STALE_S:
             self._give_back()
-        if len(self.stock) < GROUP and now >= self.look_at and not self.is_claiming:
+        # As many as there are threads: on PostgreSQL a claim waits behind outcomes, and these come in waves.
+        if len(self.stock) < max(GROUP, self.threads) and now >= self.look_at and not self.is_claiming:
             self.is_claiming = True
             self.clerk.do(self._claim)
 
