@@ -1,4 +1,4 @@
-"""Pauses a batch by itself when far too many of its texts fail or make people opt out, and tells staff why.
+"""Pauses a batch by itself when far too many of its texts fail, are unknown or make people opt out, and tells staff why.
 
 Only texts that left since the latest move of a person count: whoever resumes a paused batch has seen what was wrong,
 and is not stopped again for the same texts.
@@ -7,6 +7,9 @@ What counts as failing is what is known to have: refused in the answer, or repor
 left hides a spike behind its own speed, because those nobody can have reported on yet are counted, too; a share of the
 reports alone shows one where there is none, because some failures are reported at once and arrivals seconds later. So
 the texts that left some time ago are judged by themselves as well. Neither share is ever too large.
+
+Unknown is worse than failed, because somebody must decide on each: of those that left some time ago, too large a share
+is a spike of its own. The rest of an account that fails makes it grow slowly; it does not tell anybody.
 
 A batch with nothing left to send is not paused, which would serve nobody; staff are told all the same, for as long as
 reports may be expected.
@@ -45,9 +48,11 @@ _FATES: Final = {
     "refused": Q(state=MessageState.REJECTED),
     "accepted": Q(state=MessageState.ACCEPTED),
     "failed": Q(state=MessageState.ACCEPTED, delivery=Delivery.FAILED),
+    "unknown": Q(state=MessageState.UNKNOWN),
 }
 _PAGE: Final = 2000
 SETTLED_S: Final = 20  # after which most texts of a batch are reported on, where they are at all
+_SETTLED: Final = f"its texts that left more than {SETTLED_S} seconds ago"
 REPORTS_S: Final = 60 * 60  # how long after its last text a batch is still judged by the reports that come
 
 
@@ -61,11 +66,11 @@ class Spike:
 
 
 def guard() -> int:
-    """Pause every running batch whose failures or opt-outs spike, and raise an alert for each. Returns how many.
+    """Pause every running batch whose failures, unknown texts or opt-outs spike, and raise an alert. Returns how many.
 
-    A spike is more than PAUSE_AT_FAILED_PERCENT or PAUSE_AT_OPTED_OUT_PERCENT of at least PAUSE_AFTER texts that left
-    since the batch was started, resumed or retried. Of a batch with nothing left to send, alerts are all it raises, each
-    once. Any number of guards may run at once.
+    A spike is more than PAUSE_AT_FAILED_PERCENT that failed, or that are unknown, or PAUSE_AT_OPTED_OUT_PERCENT of at
+    least PAUSE_AFTER texts that left since the batch was started, resumed or retried. Of a batch with nothing left to
+    send, alerts are all it raises, each once. Any number of guards may run at once.
     """
     if not (settings.PAUSE_AT_FAILED_PERCENT or settings.PAUSE_AT_OPTED_OUT_PERCENT):
         return 0
@@ -83,8 +88,12 @@ def spikes(batch: Batch) -> list[Spike]:
         return []
     sent = Message.objects.filter(batch=batch, chunk__in=attempts.values("chunk"))
     found: list[Spike] = []
-    if settings.PAUSE_AT_FAILED_PERCENT and AlertKind.FAILURES not in told:
-        found += _failures(batch, attempts)
+    if settings.PAUSE_AT_FAILED_PERCENT and not {AlertKind.FAILURES, AlertKind.UNKNOWN} <= told:
+        settled = _fates(batch, _settled(attempts))
+        if AlertKind.FAILURES not in told:
+            found += _failures(batch, {"its texts": _fates(batch, attempts), _SETTLED: settled})
+        if AlertKind.UNKNOWN not in told:
+            found += _unknown(settled)
     if settings.PAUSE_AT_OPTED_OUT_PERCENT and AlertKind.OPT_OUTS not in told:
         found += _opt_outs(sent, since, left)
     return found
@@ -103,24 +112,41 @@ def _told(batch: Batch) -> set[str]:
     return set(Alert.objects.filter(batch=batch, created_at__gte=_since(batch)).values_list("kind", flat=True))
 
 
-def _failures(batch: Batch, attempts: QuerySet[Attempt]) -> list[Spike]:
-    cohorts = {
-        "its texts": attempts,
-        f"its texts that left more than {SETTLED_S} seconds ago": attempts.filter(
-            finished_at__lt=clock.after(-SETTLED_S)
-        ),
-    }
-    for whose, these in cohorts.items():
-        sent = Message.objects.filter(batch=batch, chunk__in=these.values("chunk"))
-        n = sent.aggregate(**{name: Count("pk", filter=which) for name, which in _FATES.items()})
-        answered, bad = n["refused"] + n["accepted"], n["refused"] + n["failed"]
-        if answered < _enough() or bad * 100 <= answered * settings.PAUSE_AT_FAILED_PERCENT:
+def _settled(attempts: QuerySet[Attempt]) -> QuerySet[Attempt]:
+    """Those answered some time ago, and those whose worker is gone: they are judged long after."""
+    return attempts.filter(Q(finished_at__lt=clock.after(-SETTLED_S)) | Q(finished_at=None))
+
+
+def _fates(batch: Batch, attempts: QuerySet[Attempt]) -> dict[str, int]:
+    sent = Message.objects.filter(batch=batch, chunk__in=attempts.values("chunk"))
+    return sent.aggregate(**{name: Count("pk", filter=which) for name, which in _FATES.items()})
+
+
+def _share(bad: int, of: int) -> int:
+    """Of how many percent `bad` is a spike of texts that fail; 0: it is none."""
+    is_spike = of >= _enough() and bad * 100 > of * settings.PAUSE_AT_FAILED_PERCENT
+    return 100 * bad // of if is_spike else 0
+
+
+def _failures(batch: Batch, cohorts: dict[str, dict[str, int]]) -> list[Spike]:
+    for whose, n in cohorts.items():
+        answered = n["refused"] + n["accepted"]
+        share = _share(n["refused"] + n["failed"], answered)
+        if not share:
             continue
         parts = [f"{name}: {n[name]:,}" for name in ("refused", "failed") if n[name]]
         why = next((each.title for each in failure_classes(batch)), "")
-        said = f"At least {100 * bad // answered} % of {whose} failed ({', '.join(parts)} of {answered:,})."
+        said = f"At least {share} % of {whose} failed ({', '.join(parts)} of {answered:,})."
         return [Spike(AlertKind.FAILURES, said + (f" Most often: {why}." if why else ""), "Look at the reasons")]
     return []
+
+
+def _unknown(settled: dict[str, int]) -> Iterator[Spike]:
+    left = settled["refused"] + settled["accepted"] + settled["unknown"]
+    if share := _share(settled["unknown"], left):
+        said = f"Of {settled['unknown']:,} of {left:,} of {_SETTLED} ({share} %) nobody knows whether they were sent."
+        look = "Look whether the provider is in trouble, wait for its receipts, settle what stays unknown"
+        yield Spike(AlertKind.UNKNOWN, said, look)
 
 
 def _opt_outs(sent: QuerySet[Message], since: datetime, left: int) -> Iterator[Spike]:

@@ -33,7 +33,7 @@ class AlertAdmin(PortalAdmin):
     change_page = AlertPage
     intro = "What the portal found wrong by itself, and what to do about it. An alert stays on the first page until somebody has seen it."
     empty_title = "No alerts"
-    empty_text = "When many texts of a batch fail, many people opt out, a batch is overdue or a draft again, it is told here."
+    empty_text = "When many texts of a batch fail or are unknown, many people opt out, a batch is overdue or a draft again, it is told here."
     list_display = ("kind_shown", "about", "text", "created_at", "seen_at", "seen_by")
     list_filter = ("kind", ("unit", OwnRowsFilter), ("seen_at", admin.EmptyFieldListFilter))
     list_select_related = ("batch", "seen_by")

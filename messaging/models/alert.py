@@ -14,6 +14,7 @@ class AlertKind(models.TextChoices):
     """Why it was raised."""
 
     FAILURES = "failures", "Many texts fail"
+    UNKNOWN = "unknown", "Many texts are unknown"
     OPT_OUTS = "opt_outs", "Many people opt out"
     OVERDUE = "overdue", "Overdue"
     DOUBLE = "double", "Sent twice"

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db
 FAILED = {"state": "accepted", "delivery": Delivery.FAILED, "error_code": "CarrierTimeout"}
 ARRIVED = {"state": "accepted", "delivery": Delivery.DELIVERED}
 REFUSED = {"state": "rejected", "error_code": "400"}
+UNKNOWN = {"state": "unknown"}
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +71,7 @@ def test_a_batch_whose_texts_fail_pauses_itself_and_tells_why(batch, time_machin
         ([*[{}] * 7, *[FAILED] * 3], {}),  # 30 %, not more
         ([FAILED] * 9, {}),  # too few have left
         ([FAILED] * 10, {"PAUSE_AT_FAILED_PERCENT": 0}),
-        ([{"state": "unknown"}] * 10, {}),  # that is what the circuit is for
+        ([UNKNOWN] * 10, {}),  # they left just now: a receipt of one may prove them all
         ([{"state": "skipped"}] * 10, {}),
         ([{"delivery": Delivery.TEMPORARY_FAILURE}] * 10, {}),  # still being tried
         ([*[{}] * 18, *[FAILED] * 5], {}),  # fast reports of failures, before the first of an arrival
@@ -108,6 +109,56 @@ def test_failures_that_are_reported_before_arrivals_are_no_spike(batch):
     leave(batch, *[FAILED] * 3, *[{}] * 12, ago=30)
     leave(batch, *[FAILED] * 4, *[{}] * 9)
     assert guarding.guard() == 0
+
+
+def test_a_batch_whose_texts_are_unknown_pauses_itself_and_tells_what_to_do(batch):
+    """The account's rest keeps them few and tells nobody; somebody must decide on each that stays unknown."""
+    leave(batch, *[UNKNOWN] * 4, *[{}] * 6, outcome="unknown", ago=30)
+    assert guarding.guard() == 1
+    batch.refresh_from_db()
+    assert batch.state == BatchState.PAUSED
+    alert = Alert.objects.get()
+    assert (alert.kind, alert.get_kind_display()) == ("unknown", "Many texts are unknown")
+    said = "Of 4 of 10 of its texts that left more than 20 seconds ago (40 %) nobody knows whether they were sent."
+    assert f"{said} Look whether the provider is in trouble, wait for its receipts, settle" in alert.text
+    assert guarding.guard() == 0
+
+
+def test_what_dead_workers_left_unknown_counts(batch):
+    leave(batch, *[UNKNOWN] * 10, outcome="unknown")
+    Attempt.objects.update(finished_at=None)
+    assert guarding.guard() == 1
+
+
+@pytest.mark.parametrize(
+    ("fates", "more"),
+    [
+        ([*[UNKNOWN] * 3, *[{}] * 7], {}),  # 30 %, not more
+        ([UNKNOWN] * 9, {}),  # too few have left
+        ([UNKNOWN] * 10, {"PAUSE_AT_FAILED_PERCENT": 0}),
+        ([{"state": "written_off"}] * 10, {}),  # decided
+        ([{"evidence": "inference", "delivery": Delivery.ACCEPTED}] * 10, {}),  # proven meanwhile
+    ],
+)
+def test_what_is_no_spike_of_unknown_texts_pauses_nothing(batch, settings, fates, more):
+    for name, value in more.items():
+        setattr(settings, name, value)
+    leave(batch, *fates, outcome="unknown", ago=30)
+    assert guarding.guard() == 0
+    assert not Alert.objects.exists()
+
+
+def test_a_guard_of_failures_alone_would_let_unknown_texts_grow(batch, monkeypatch):
+    """The control of the tests above."""
+    monkeypatch.setattr(guarding, "_unknown", lambda settled: [])
+    leave(batch, *[UNKNOWN] * 10, outcome="unknown", ago=30)
+    assert guarding.guard() == 0
+
+
+def test_failures_and_unknown_texts_are_told_each_by_itself(batch):
+    leave(batch, *[UNKNOWN] * 9, *[FAILED] * 10, ago=30)
+    assert guarding.guard() == 1
+    assert set(Alert.objects.values_list("kind", flat=True)) == {"failures", "unknown"}
 
 
 @pytest.mark.parametrize("state", [BatchState.RUNNING, BatchState.FINISHED])
