@@ -177,7 +177,8 @@ class BatchAdmin(PortalAdmin):
     @deed("Start", permission=SEND, tone="primary", form=StartForm, question=before_start, when=_in("start"))
     def start(self, request: HttpRequest, batch: Batch, count: str = "", seen: str = "") -> str:
         typed = int(count) if count else None
-        controls.start(batch, actor=who(request), undo_s=settings.UNDO_SECONDS, typed=typed, seen=seen or None)
+        asked = {"undo_s": settings.UNDO_SECONDS, "typed": typed, "seen": seen or None}
+        controls.start(batch, actor=who(request), late=True, **asked)  # the page has said so
         doorbell.ring("composing")
         return "Started."
 

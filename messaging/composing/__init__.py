@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -23,7 +23,7 @@ from django.utils import timezone
 from messaging.composing import voiding
 from messaging.composing.audience import Audience, Page, Person, abilities_of
 from messaging.composing.leases import LEASE_S, mine
-from messaging.composing.opening import Opening
+from messaging.composing.opening import Opening, is_overdue
 from messaging.composing.packing import ChunkGone, Packer
 from messaging.composing.previewing import Finding, Preview, Sample, preview, preview_for
 from messaging.composing.snapshots import LISTS_CHANGED, begin_snapshot, snapshot, snapshot_of
@@ -92,11 +92,10 @@ def next_batch() -> Claim | None:
 def _ask_if_overdue(held: Claim) -> bool:
     """Whether a claimed batch is too late to be sent without being asked for again; then it is paused."""
     batch, now = Batch.objects.select_related("unit").get(pk=held.pk), clock.now()
-    latest = timedelta(minutes=settings.OVERDUE_MINUTES)
     expired = batch.expires_at is not None and batch.expires_at <= now  # nothing of it will leave: nothing to ask
     if batch.late_allowed or expired or voiding.is_voided(batch):
         return False
-    if batch.send_at is None or now - batch.send_at <= latest:
+    if batch.send_at is None or not is_overdue(batch):
         return False
     meant = timezone.localtime(batch.send_at, ZoneInfo(batch.unit.time_zone))
     problem = f"It was to be sent on {meant:%d %B at %H:%M} and could not be. Resume it to send it now, or cancel it."

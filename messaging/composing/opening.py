@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
@@ -10,6 +10,12 @@ from messaging import hours
 from messaging.models import Batch
 from messaging.models.calendar import holidays_of
 from smsportal import clock
+
+
+def is_overdue(batch: Batch) -> bool:
+    """Whether its time passed so long ago that a person must say if it is still to be sent."""
+    latest = timedelta(minutes=settings.OVERDUE_MINUTES)
+    return batch.send_at is not None and clock.now() - batch.send_at > latest
 
 
 class Opening:

@@ -10,7 +10,7 @@ from django.db.models import BooleanField, Case, F, Q, Value, When
 
 from contacts.models import ContactList, Segment
 from messaging.composing.previewing import LISTS_CHANGED, Preview, snapshot, survey
-from messaging.controls.checking import refuse_expired, refuse_unsendable
+from messaging.controls.checking import refuse_expired, refuse_overdue, refuse_unasked, refuse_unsendable
 from messaging.controls.correcting import correct
 from messaging.controls.drafting import VOIDED, create, edit
 from messaging.controls.moves import move, possible, refusal, undoable
@@ -60,6 +60,7 @@ def before_submit(batch: Batch) -> tuple[Preview, str]:
     For whoever submits in a transaction: on SQLite nobody else writes as long as one is open.
     """
     _refuse_unless(batch, "submit")
+    refuse_overdue(batch)
     refuse_unsendable(batch.account, batch.sender, batch.operator)
     refuse_expired(batch.expires_at, _leaves_at(batch) or clock.now())
     seen, digest = survey(batch)
@@ -121,11 +122,15 @@ def _refuse_unseen(batch: Batch, seen: str | None) -> None:
         raise Changed(f"“{batch.name}” was submitted anew since you looked at it. Look at it again.")
 
 
-def before_start(batch: Batch, *, undo_s: float = 0, typed: int | None = None, seen: str | None = None) -> str:
+def before_start(
+    batch: Batch, *, undo_s: float = 0, typed: int | None = None, seen: str | None = None, late: bool = False
+) -> str:
     """What `start` does before it writes: refuse, and walk the audience. Its `found`, for this `batch` as it was read."""
     _refuse_unless(batch, "start")
     _refuse_unseen(batch, seen)
     _refuse_miscounted(batch, typed)
+    if not late:
+        refuse_unasked(batch)
     refuse_unsendable(batch.account, batch.sender, batch.operator)
     refuse_expired(batch.expires_at, _leaves_at(batch, undo_s) or clock.now())
     return snapshot(batch)
@@ -138,15 +143,17 @@ def start(
     undo_s: float = 0,
     typed: int | None = None,
     seen: str | None = None,
+    late: bool = False,
     found: str | None = None,
 ) -> Batch:
     """Let an approved batch be prepared and sent, now or at its `send_at`; ring "composing" afterwards.
 
     For `undo_s` seconds nothing is prepared, and `undo` takes it back. `typed`: how many texts the person says there
-    are; raises Wrong when there are others. `seen`: the snapshot of what the person was shown. Raises Conflict when
-    its lists changed since it was approved: then it is a draft again, to be looked at. `found`: of `before_start`.
+    are; raises Wrong when there are others. `seen`: the snapshot of what the person was shown. `late`: the person knows
+    that its time has passed; raises Wrong when it is overdue otherwise. Raises Conflict when its lists changed since it
+    was approved: then it is a draft again, to be looked at. `found`: of `before_start`.
     """
-    found = found or before_start(batch, undo_s=undo_s, typed=typed, seen=seen)
+    found = found or before_start(batch, undo_s=undo_s, typed=typed, seen=seen, late=late)
     leaves_at, now = _leaves_at(batch, undo_s), clock.now()
     if found != batch.snapshot:
         move(batch, "start", actor=actor, state=BatchState.DRAFT, **{**VOIDED, "problem": LISTS_CHANGED})

@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils import timezone
 
 from contacts.models import ContactList, Segment
 from messaging import channels, wording
 from messaging.composing.audience import abilities_of
+from messaging.composing.opening import is_overdue
 from messaging.models import Batch, TemplateVersion
 from smsportal import clock, phones
 from smsportal.accounts.models import ProviderAccount
@@ -21,10 +24,12 @@ from smsportal.problems import Problem, Wrong
 from smsportal.text import clean
 
 E164: Final = re.compile(r"\+[1-9]\d{6,14}\Z")
-# Time zones of another century have odd seconds, which ISO 8601 cannot write; whoever names one meant none.
-EARLIEST_YEAR: Final = 2000
 # Further ahead, a time is a slip of the pen. An end may lie a little behind the last moment to send at.
 FURTHEST: Final = {"send_at": timedelta(days=366), "expires_at": timedelta(days=396)}
+PASSED: Final = {
+    "send_at": "This moment has passed. Choose a later one, or leave it blank to send at once.",
+    "expires_at": "This moment has passed. Choose a later one, or leave it blank if it stays valid.",
+}
 _OPTIONS_MEAN_TEXT: Final = "Options are texts by name, such as {“campaign”: “fall”}."
 
 
@@ -111,8 +116,8 @@ def _out_of_reach(name: str, at: datetime | None) -> str:
     """Why nobody means this time, or ""."""
     if at is None:
         return ""
-    if at.year < EARLIEST_YEAR:
-        return "This time is long past; leave it out to send at once."
+    if at <= clock.now():
+        return PASSED[name]
     if at - clock.now() > FURTHEST[name]:
         return "This time is more than a year ahead; check the year, or write the batch when it is nearer."
     return ""
@@ -146,6 +151,24 @@ def refuse_expired(expires_at: datetime | None, leaves_at: datetime) -> None:
             "It was not to be sent so late, so nobody would get it; change the time after which it must not leave."
         )
         raise Wrong(sentence, errors={"expires_at": [sentence]})
+
+
+def refuse_overdue(batch: Batch) -> None:
+    """Raise Wrong when the time of a draft passed so long ago that nobody can mean it any more."""
+    if batch.send_at is not None and is_overdue(batch):
+        sentence = f"It was to be sent on {_when(batch)}. {PASSED['send_at']}"
+        raise Wrong(sentence, errors={"send_at": [sentence]})
+
+
+def refuse_unasked(batch: Batch) -> None:
+    """Raise Wrong when an approved batch is overdue: whoever starts it must say that it is still to be sent."""
+    if is_overdue(batch):
+        sentence = f"It was to be sent on {_when(batch)}, and that has passed. Say that it is to be sent late, or edit its time."
+        raise Wrong(sentence, errors={"late": [sentence]})
+
+
+def _when(batch: Batch) -> str:
+    return f"{timezone.localtime(batch.send_at, ZoneInfo(batch.unit.time_zone)):%d %B at %H:%M}"
 
 
 def address(text: str) -> str:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, QueryDict
 
 from contacts.models import ContactList, Segment
+from messaging.controls.checking import PASSED
 from messaging.forms.texts import FromForm
 from messaging.forms.times import MinuteField, moment, zone_choices
 from messaging.models import Batch, Sender, Template, TemplateVersion
@@ -137,8 +138,7 @@ class ComposeForm(FromForm):
             self.add_error(name, wrong)
             return None
         if found <= clock.now():
-            blank = "to send at once" if name == "send_at" else "if it stays valid"
-            self.add_error(name, f"This moment has passed. Choose a later one, or leave it blank {blank}.")
+            self.add_error(name, PASSED[name])
         return found
 
     def make_another(self) -> None:

@@ -201,10 +201,14 @@ class SeenSerializer(StrictSerializer):
 
 
 class StartSerializer(SeenSerializer):
-    """`undo_s` seconds in which the start can be taken back; `typed`: how many texts the caller says there are."""
+    """`undo_s` seconds in which the start can be taken back; `typed`: how many texts the caller says there are.
+
+    `late`: send it although its `send_at` is long past.
+    """
 
     undo_s = serializers.IntegerField(min_value=0, max_value=3600, required=False, default=0)
     typed = serializers.IntegerField(min_value=0, required=False)
+    late = serializers.BooleanField(required=False, default=False)
 
 
 class CorrectSerializer(StrictSerializer):

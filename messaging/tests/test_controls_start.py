@@ -189,6 +189,7 @@ def test_a_worker_whose_clock_runs_ahead_writes_nothing_of_what_was_taken_back()
 # --- late ------------------------------------------------------------------------------------------------------------
 def test_who_starts_or_resumes_it_after_its_time_agrees_that_it_is_late(time_machine):
     at = clock.now() + timedelta(hours=1)
+    again = submitted(students(1, "Other"), send_at=at)
     batch = controls.start(submitted(send_at=at), actor=None)
     assert not batch.late_allowed
     controls.pause(batch, actor=None)
@@ -199,8 +200,28 @@ def test_who_starts_or_resumes_it_after_its_time_agrees_that_it_is_late(time_mac
     controls.pause(batch, actor=None)
     assert controls.resume(batch, actor=None).late_allowed
     controls.cancel(batch, actor=None)
-    again = submitted(students(1, "Other"), send_at=at)
-    assert controls.start(again, actor=None).late_allowed
+    with pytest.raises(Wrong, match=r"and that has passed\. Say that it is to be sent late") as refused:
+        controls.start(again, actor=None)
+    assert list(refused.value.errors) == ["late"]
+    assert controls.start(again, actor=None, late=True).late_allowed
+
+
+def test_a_moment_that_has_passed_is_refused_whoever_names_it(time_machine, settings):
+    now = clock.now()
+    kept = draft(students(1), send_at=now + timedelta(minutes=5), expires_at=now + timedelta(days=1))
+    for name in ("send_at", "expires_at"):
+        for at in (now, now - timedelta(days=2000)):
+            with pytest.raises(Wrong, match=r"This moment has passed\. Choose a later one") as refused:
+                controls.edit(kept, actor=None, **{name: at})
+            assert list(refused.value.errors) == [name]
+            with pytest.raises(Wrong, match="This moment has passed"):
+                draft(students(1, f"{name} {at}"), **{name: at})
+    time_machine.move_to(kept.send_at + timedelta(minutes=settings.OVERDUE_MINUTES + 1))
+    with pytest.raises(Wrong, match=r"It was to be sent on .* This moment has passed") as refused:
+        controls.submit(kept, actor=None)
+    assert list(refused.value.errors) == ["send_at"]
+    settings.OVERDUE_MINUTES += 2
+    assert begin(kept).late_allowed
 
 
 def test_what_would_leave_after_its_end_is_not_submitted_nor_started(time_machine):
@@ -212,7 +233,8 @@ def test_what_would_leave_after_its_end_is_not_submitted_nor_started(time_machin
     with pytest.raises(Wrong, match="nobody would get it") as refused:
         controls.start(batch, actor=None)
     assert list(refused.value.errors) == ["expires_at"]
-    controls.edit(batch, actor=None, name="Later")
+    batch.state = BatchState.DRAFT
+    batch.save()
     with pytest.raises(Wrong, match="nobody would get it"):
         controls.submit(batch, actor=None)
 

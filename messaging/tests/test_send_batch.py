@@ -200,7 +200,7 @@ def test_nobody_at_work_is_told_once(capsys, monkeypatch):
         (("--send-at", "2030-03-10T02:30"), "--send-at: There is no 02:30 on that day"),
         (("--send-at", "9999-12-31T23:59"), "--send-at: There is no year 9999"),
         (("--send-at", "9999-12-31T23:59-12:00"), "more than a year ahead"),
-        (("--send-at", "0001-01-01T00:00+12:00"), "long past"),
+        (("--send-at", "0001-01-01T00:00+12:00"), "This moment has passed"),
         (("--not-after", "late"), "--not-after is not a time"),
         (("--not-after", "9999-12-31T23:59-12:00"), "more than a year ahead"),
         (("--operator", "nobody"), "e-mail address"),

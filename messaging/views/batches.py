@@ -118,6 +118,7 @@ class Batches(View):
         """Begin to prepare and send an approved batch, now or at its `send_at`, at the earliest after `undo_s` seconds."""
         batch, given = self.get_object(), self.given()
         asked = {"undo_s": given["undo_s"], "typed": given.get("typed"), "seen": given.get("snapshot")}
+        asked["late"] = given["late"]
         found = controls.before_start(batch, **asked)
 
         def begin() -> Response:
