@@ -255,6 +255,9 @@ def test_an_opt_out_is_recorded_and_lifted_with_a_reason(client):
     client.post(url("phonenumber_do", number.pk, "lift"), {"reason": "asked again"})
     number.refresh_from_db()
     assert not number.opted_out
+    page = client.get(url("phonenumber_do", number.pk, "lift")).text
+    assert "It was done already" in page
+    assert 'name="reason"' not in page
 
 
 def test_a_number_that_is_none_is_refused_at_its_field(client):

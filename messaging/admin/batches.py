@@ -30,6 +30,7 @@ from messaging.admin.questions import (
     refuse_second,
     unstarted,
 )
+from messaging.admin.refusals import why_not
 from messaging.admin.watch import BatchPage, NumbersPage, messages_url, undo_s
 from messaging.admin.words import BATCH_TONES, TAGS, how_many
 from messaging.controls.recipients import failed
@@ -144,6 +145,9 @@ class BatchAdmin(PortalAdmin):
             label = f"Send a correction to {people}" if each.name == "correct" else each.label
             found.append(replace(each, label=label))
         return found
+
+    def why_not(self, request: HttpRequest, row: Batch, wanted: Deed) -> str:
+        return why_not(row, wanted.name, who(request))
 
     def overview(self, request: HttpRequest, row: Batch) -> dict[str, Any]:
         """Facts, links and deeds at the top; what stands beside its cause elsewhere on the page is not said twice."""

@@ -129,8 +129,6 @@ def before_correct(batch: Batch) -> list[str]:
         said.append(f"{plural(may_have, 'person', 'people')} may have got it; they are written to as well.")
     for each in batch.corrections.exclude(started_at=None).order_by("pk"):
         said.append(f"“{each.name}” was started already. What you write here is one more.")
-    if written := unstarted(batch):
-        said.append(_written(written))
     return [*said, "Nobody else gets the correction, and who opted out since does not get it either."]
 
 
@@ -143,10 +141,10 @@ def refuse_second(batch: Batch, token: str) -> None:
     """Raise Wrong when a correction of `batch` was written in another form than that with `token` and waits to be started."""
     written = unstarted(batch)
     if written and (not token or written.token != token):
-        raise Wrong(_written(written))
+        raise Wrong(written_already(written))
 
 
-def _written(written: Batch) -> str:
+def written_already(written: Batch) -> str:
     return f"“{written.name}” is written already and was not started. Edit that one, or cancel it to write another."
 
 

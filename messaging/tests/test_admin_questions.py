@@ -13,7 +13,7 @@ from messaging import controls, guarding
 from messaging.controls.resending import HOLD
 from messaging.models import Alert, Attempt, Batch
 from messaging.statuses import BatchState, ChunkState, MessageState
-from messaging.tests.composed import draft, students
+from messaging.tests.composed import begin, compose, draft, students
 from smsportal import clock
 from smsportal.providers.base import Delivery
 from smsportal.tests.world import fiction, make_account, make_batch, make_user
@@ -80,6 +80,32 @@ def test_a_start_says_how_many_wait_for_the_quiet_hours_to_end(client, settings,
 def test_a_start_says_until_when_its_texts_may_leave(client):
     batch = controls.submit(draft(students(2), expires_at=clock.now() + timedelta(days=9)), actor=None)
     assert "What has not left by" in client.get(url("do", batch.pk, "start")).text
+
+
+@pytest.mark.parametrize(
+    ("state", "deed", "said", "offered"),
+    [
+        ("finished", "start", "Cannot start “Moved”: it is finished", "correct"),
+        ("draft", "resume", "Cannot resume “Moved”: it is draft", "cancel"),
+        ("cancelled", "cancel", "Cannot cancel “Moved”: it is cancelled", "correct"),
+        ("finished", "retry_failed", "Nothing in this batch failed that could be sent again.", "correct"),
+        ("running", "correct", "is still being sent. Pause or cancel it", "cancel"),
+        ("draft", "correct", "Nobody got “Moved”, so there is nothing to correct.", "cancel"),
+        ("running", "close_unknown", "No text of this batch is unknown any more", "cancel"),
+    ],
+)
+def test_nobody_is_asked_about_what_is_not_possible(client, state, deed, said, offered):
+    batch = draft(students(3))
+    if state != "draft":
+        batch = compose(begin(batch))
+        batch.messages.update(state=MessageState.ACCEPTED, delivery=Delivery.DELIVERED)
+    Batch.objects.update(state=state)
+    page = client.get(url("do", batch.pk, deed)).text
+    assert said in page
+    assert url("do", batch.pk, offered) in page  # what is possible instead
+    assert f'type="submit">{deed.capitalize()}' not in page
+    assert 'name="count"' not in page
+    assert "<textarea" not in page
 
 
 # --- approval -------------------------------------------------------------------------------------------------------
@@ -172,9 +198,10 @@ def test_going_back_after_a_correction_makes_no_second_one(client):
     form = client.get(url("do", batch.pk, "correct"))
     words = {"text": "Room 12, not 21. Registrar"}
     client.post(url("do", batch.pk, "correct"), {**words, "token": form.context["form"]["token"].value()})
-    again = client.get(url("do", batch.pk, "correct"))  # as a browser does that goes back
-    assert "is written already and was not started. Edit that one" in again.text
-    refused = client.post(url("do", batch.pk, "correct"), {**words, "token": again.context["form"]["token"].value()})
+    again = client.get(url("do", batch.pk, "correct")).text
+    assert "is written already and was not started. Edit that one" in again
+    assert "<textarea" not in again
+    refused = client.post(url("do", batch.pk, "correct"), {**words, "token": "of another form"})
     assert "is written already and was not started. Edit that one" in refused.text
     assert words["text"] in refused.text  # what was typed is not lost
     assert batch.corrections.count() == 1

@@ -126,6 +126,10 @@ class PortalAdmin(ModelAdmin):
         found: list[Deed] = [getattr(self, name).deed for name in self.deeds]
         return [each for each in found if who(request).has_perm(each.permission) and each.when(row)]
 
+    def why_not(self, request: HttpRequest, row: Any, wanted: Deed) -> str:
+        """Why `wanted` is not asked about now, in the words its refusal would have; "" when it may be done."""
+        return "" if wanted.when(row) else "It was done already, or something else was done meanwhile."
+
     # --- addresses ------------------------------------------------------------------------------------------------
     def url(self, page: str, *args: Any) -> str:
         """The address of one of this admin's pages: `change`, `changelist`, `do` or the name of a flow page."""
@@ -212,6 +216,9 @@ class DeedPage(Page):
         wanted = self.wanted(request, deed)
         if not wanted.asks:
             return redirect(self.after(request))
+        if why := self.admin.why_not(request, self.row, wanted):
+            shown = {"title": wanted.label, "deed": wanted, "why": why, "back": self.after(request)}
+            return self.show(request, template="admin/portal/refused.html", **shown)
         return self.ask(request, wanted, wanted.form(row=self.row) if wanted.form else None)
 
     def post(self, request: HttpRequest, deed: str) -> HttpResponseBase:

@@ -1,0 +1,46 @@
+"""Why something may not be done to a batch as it stands: said before the question, in the words of the verb that refuses."""
+
+from __future__ import annotations
+
+from messaging import controls
+from messaging.admin.questions import STANDING, reached, unstarted, written_already
+from messaging.controls.moves import refusal
+from messaging.controls.recipients import failed
+from messaging.models import Batch
+from messaging.statuses import MOVES, BatchState, MessageState
+from smsportal.accounts.models import User
+
+
+def why_not(batch: Batch, deed: str, person: User) -> str:
+    """A sentence, or "" when `person` may be asked whether to do `deed` to `batch`."""
+    move = deed.replace("_", "-")
+    if move in MOVES and move not in controls.possible(batch):
+        return refusal(batch, move).detail
+    if deed == "retry_failed" and not failed(batch).exists():
+        return "Nothing in this batch failed that could be sent again."
+    if deed == "correct":
+        return _why_no_correction(batch)
+    if deed in {"close_unknown", "resend_unknown"}:
+        return _why_not_settled(batch, person, again=deed == "resend_unknown")
+    return ""
+
+
+def _why_no_correction(batch: Batch) -> str:
+    if batch.single:
+        return "This is a text to one person; write to that number again instead of correcting it."
+    if batch.state in {BatchState.EXPANDING, BatchState.RUNNING}:
+        return f"“{batch.name}” is still being sent. Pause or cancel it; then correct it to those who got it."
+    if batch.state not in STANDING or not reached(batch):
+        return f"Nobody got “{batch.name}”, so there is nothing to correct."
+    written = unstarted(batch)
+    return written_already(written) if written else ""
+
+
+def _why_not_settled(batch: Batch, person: User, *, again: bool) -> str:
+    if not batch.messages.filter(state=MessageState.UNKNOWN).exists():
+        return "No text of this batch is unknown any more; nothing needs to be settled."
+    if again and person.pk in {batch.author_id, batch.submitter_id}:
+        return "Sending again takes somebody who may approve batches and did not write this one."
+    if again and batch.state == BatchState.CANCELLED:
+        return "The batch was cancelled, so nothing of it is sent; write the text off."
+    return ""
