@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from messaging import controls, events, guarding
 from messaging.controls.stopping import expire_due
 from messaging.models import Attempt, Batch, Chunk, Message
-from messaging.sending import lookups, outcomes, releasing, standing
+from messaging.sending import holding, lookups, outcomes, releasing, standing
 from messaging.statuses import BatchState, ChunkState, MessageState
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
@@ -38,7 +38,8 @@ class Swept:
     found: int = 0  # unknown texts that a transcript proved to have been sent
     expired: int = 0  # texts that were not to be sent so late
     skipped: int = 0  # texts that still waited in cancelled batches
-    paused: int = 0  # batches of which too much failed, or that made too many opt out
+    moved: int = 0  # waiting chunks that are held until another moment than they were, or no more
+    paused: int = 0  # batches of which too much failed or is unknown, or that made too many opt out
     reopened: int = 0  # accounts whose circuit closed again
 
     def __bool__(self) -> bool:
@@ -155,6 +156,7 @@ _DUTIES: Final[dict[str, Callable[[], int]]] = {
     "matched": events.retry_items,
     "expired": expire_due,
     "skipped": controls.skip_cancelled,
+    "moved": holding.hold_anew,
     "paused": guarding.guard,
 }
 _QUESTIONS: Final[dict[str, Callable[[], int]]] = {"found": lookups.look_up, "reopened": probe_accounts}

@@ -26,7 +26,7 @@ class HolidayAdmin(PortalAdmin):
 
     intro = (
         "On these days nothing is sent, wherever the recipient is; it waits and leaves on the next day, after the quiet "
-        "hours. A change works within a minute, also for batches under way."
+        "hours. A change works within a minute, also for what waits already."
     )
     empty_title = "No holiday entered"
     empty_text = "Add the days on which your university does not write to students, such as the days between the years."

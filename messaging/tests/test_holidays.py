@@ -1,13 +1,17 @@
 """Holidays: rows of a unit or of all, public ones by setting, and the page on which staff keep them."""
 
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.test import Client
 
-from messaging import controls, sending
-from messaging.models import Holiday, forget_holidays, holidays_of, public_holidays
+from messaging import controls, sending, sweeping
+from messaging.models import Chunk, Holiday, forget_holidays, holidays_of, public_holidays
+from messaging.sending import holding
+from messaging.tasks import drain_all
 from messaging.tests.composed import balanced
+from messaging.tests.test_sending_races import meanwhile
 from smsportal.problems import Wrong
 from smsportal.tests.world import fiction, make_account, make_batch, make_unit, make_user
 
@@ -87,6 +91,110 @@ def test_a_single_text_waits_on_a_holiday_too():
     )
     assert (message.state, message.reason) == ("held", "quiet_hours")
     assert message.chunk.not_before == datetime(2026, 11, 26, 5, 0, tzinfo=UTC)
+
+
+# --- what waits already ---------------------------------------------------------------------------------------------
+MIDNIGHT = datetime(2026, 11, 26, 5, 0, tzinfo=UTC)  # in New York
+
+
+@pytest.fixture
+def held():
+    """A batch of three and a single text that a snow day holds, and the day."""
+    day = Holiday.objects.create(day="2026-11-25", name="Snow day")
+    forget_holidays()
+    batch = make_batch(fiction(3))
+    one = controls.send_single(
+        actor=None, unit=make_unit(), account=make_account(), sender="+13125550190", to=fiction(4)[3], text="Hello"
+    )
+    return SimpleNamespace(batch=batch, single=one.batch, day=day)
+
+
+def waits(batch):
+    return batch.counts()["held"], set(batch.chunks.values_list("not_before", flat=True))
+
+
+def test_a_holiday_that_is_removed_holds_nothing_any_more(twin, held):
+    assert waits(held.batch) == (3, {MIDNIGHT})
+    assert sweeping.settle().moved == 0, "nothing has changed"
+    held.day.delete()
+    forget_holidays()
+    assert not sending.send_next(), "the control: without the sweeper it would wait until midnight"
+    assert sweeping.settle().moved == 2
+    assert (waits(held.batch), waits(held.single)) == ((0, {None}), (0, {None}))
+    assert set(held.batch.messages.values_list("state", "reason")) == {("ready", "")}
+    drain_all()
+    assert len(twin.ocelot.sent) == 4
+    assert balanced(held.batch)
+
+
+def test_a_holiday_that_is_added_moves_what_waits(held):
+    Holiday.objects.create(day="2026-11-26", name="Snow again", unit=held.batch.unit)
+    forget_holidays()
+    assert sweeping.settle().moved == 2
+    assert waits(held.batch) == (3, {MIDNIGHT + timedelta(days=1)})
+    Holiday.objects.filter(name="Snow again").update(unit=make_unit("Advising"))
+    forget_holidays()
+    assert sweeping.settle().moved == 2
+    assert waits(held.batch) == (3, {MIDNIGHT})
+
+
+def test_a_batch_that_is_paused_waits_for_the_right_hour_too(held):
+    controls.pause(held.batch, actor=None)
+    held.day.delete()
+    forget_holidays()
+    sweeping.settle()
+    assert waits(held.batch) == (0, {None})
+
+
+def test_quiet_hours_that_are_set_otherwise_count_for_what_waits(held, settings):
+    settings.QUIET_HOURS = "21:00-08:00"
+    sweeping.settle()
+    assert waits(held.batch) == (3, {MIDNIGHT + timedelta(hours=8)})
+
+
+def test_hours_that_never_open_leave_what_waits_as_it_is(held, settings):
+    settings.QUIET_HOURS = "00:00-23:59"
+    Chunk.objects.filter(batch=held.batch).update(zones="America/New_York|Asia/Tokyo|Europe/Berlin|UTC")
+    held.day.delete()
+    forget_holidays()
+    assert sweeping.settle().moved == 1
+    assert waits(held.batch) == (3, {MIDNIGHT})
+
+
+def test_a_worker_that_remembers_a_removed_day_holds_it_for_a_minute_at_most(twin, held):
+    held.day.delete()
+    assert sweeping.settle().moved == 0, "so does the sweeper"
+    Chunk.objects.update(not_before=None)
+    assert sending.send_next()
+    assert not twin.ocelot.sent
+    forget_holidays()
+    drain_all()
+    assert len(twin.ocelot.sent) == 4
+
+
+def test_many_chunks_are_moved_page_by_page(held, monkeypatch, django_assert_max_num_queries):
+    monkeypatch.setattr(holding, "CHUNKS", 4)
+    Chunk.objects.bulk_create(
+        Chunk(batch=held.batch, size=1, zones="America/New_York", not_before=MIDNIGHT) for _ in range(9)
+    )
+    with django_assert_max_num_queries(2):
+        assert holding.hold_anew() == 0
+    held.day.delete()
+    forget_holidays()
+    assert holding.hold_anew() == 11
+    assert not Chunk.objects.exclude(not_before=None).exists()
+
+
+@pytest.mark.parametrize("words", ["SELECT DISTINCT", 'UPDATE "messaging_chunk"'])
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_cancelled_while_it_is_let_go_sends_nothing(twin, held, words):
+    held.day.delete()
+    forget_holidays()
+    with meanwhile(words, lambda: controls.cancel(held.batch, actor=None)):
+        sweeping.settle()
+    drain_all()
+    assert held.batch.counts()["skipped"] == 3
+    assert [text["e164"] for text in twin.ocelot.sent] == [fiction(4)[3]]
 
 
 # --- the page -------------------------------------------------------------------------------------------------------
