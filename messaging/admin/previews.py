@@ -33,7 +33,7 @@ from smsportal.text import clean
 SUBMITTED: Final = (BatchState.PENDING_APPROVAL, BatchState.APPROVED)
 PEOPLE_A_PAGE: Final = 50
 # Findings whose people stand at a step of the waterfall.
-_STEP_OF: Final = {code: code for code in ("blank", "too_long", "capped", "quiet_hours")}
+_STEP_OF: Final = {"expires": "expired", **{code: code for code in ("blank", "too_long", "capped", "quiet_hours")}}
 # What is to be known of a step of a batch whose texts are written.
 _NOTES: Final = {
     "audience": "Every number once; who stands in the lists twice is listed under that line.",

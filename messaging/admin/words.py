@@ -6,6 +6,7 @@ from typing import Final
 
 from messaging.models import Batch, Message
 from messaging.statuses import BatchState, MessageState, Reason
+from smsportal import clock
 from smsportal.providers.base import Delivery
 
 BATCH_TONES: Final[dict[str, str]] = {
@@ -19,11 +20,12 @@ BATCH_TONES: Final[dict[str, str]] = {
     BatchState.FINISHED: "good",
     BatchState.CANCELLED: "bad",
 }
+SCHEDULED: Final = "Scheduled"
 TAGS: Final[dict[str, str]] = {"good": "success", "warn": "warning", "bad": "danger", "info": "info", "": ""}
 
 _WAITING: Final = "It waits for its turn."
 _BY_STATE: Final[dict[str, str]] = {
-    MessageState.HELD: "It is held back until the quiet hours end, then it is sent by itself.",
+    MessageState.HELD: "It is held back until quiet hours or a holiday end, then it is sent by itself.",
     MessageState.READY: _WAITING,
     MessageState.CLAIMED: _WAITING,
     MessageState.SUBMITTING: "It is being handed to the provider at this moment.",
@@ -50,7 +52,7 @@ _BY_REASON: Final[dict[str, str]] = {
     Reason.TOO_LONG: "It was not sent, because the text is too long with this person's fields. Shorten it.",
     Reason.EMPTY: "It was not sent, because the text is empty for this person.",
     Reason.CANCELLED: "It was not sent, because the batch was cancelled.",
-    Reason.QUIET_HOURS: "It is held back until the quiet hours end, then it is sent by itself.",
+    Reason.QUIET_HOURS: "It is held back until quiet hours or a holiday end, then it is sent by itself.",
     Reason.REFUSED: "The provider refused it. It was not sent.",
     Reason.CAPPED: "It was not sent, because the person got enough texts that day. Write to them on another day.",
     Reason.EXPIRED: "It was not sent, because its time had run out before it could leave. If it still matters, write a new batch.",
@@ -105,6 +107,7 @@ _WATERFALL: Final[tuple[tuple[str, str], ...]] = (
     ("invalid", "Left out: a field is blank, or the text is too long for them"),
     ("opted_out", "Left out: opted out"),
     ("capped", "Left out: got enough texts lately"),
+    ("expired", "Left out: cannot leave before it must not leave any more"),
     ("quiet_hours", "Held until the quiet hours end, then sent"),
     ("will_send", "Will be sent"),
 )
@@ -120,3 +123,13 @@ def how_many(batch: Batch) -> int:
     """How many texts a submitted batch sends in all, those held for their hour included; 0 of a draft."""
     fall = batch.waterfall or {}
     return int(fall.get("will_send", 0)) + int(fall.get("quiet_hours", 0))
+
+
+def is_scheduled(batch: Batch) -> bool:
+    """Whether it was started for a moment that has not come: nothing of it is prepared."""
+    return batch.state == BatchState.EXPANDING and batch.send_at is not None and batch.send_at > clock.now()
+
+
+def standing(batch: Batch) -> str:
+    """The state of a batch as staff read it."""
+    return SCHEDULED if is_scheduled(batch) else BatchState(batch.state).label

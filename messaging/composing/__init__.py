@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -23,7 +22,7 @@ from django.utils import timezone
 from messaging.composing import voiding
 from messaging.composing.audience import Audience, Page, Person, abilities_of
 from messaging.composing.leases import LEASE_S, mine
-from messaging.composing.opening import Opening, is_overdue
+from messaging.composing.opening import is_overdue
 from messaging.composing.packing import ChunkGone, Packer
 from messaging.composing.previewing import Finding, Preview, Sample, preview, preview_for
 from messaging.composing.snapshots import LISTS_CHANGED, begin_snapshot, snapshot, snapshot_of
@@ -142,18 +141,17 @@ def _expand(held: Claim) -> None:
     if voiding.is_voided(batch):
         voiding.throw_away(held, batch.problem or LISTS_CHANGED)
         return
-    opening = Opening(batch)
-    packer = Packer(batch, per_call(batch.account), opening)
+    audience = Audience(batch)
+    packer = Packer(batch, per_call(batch.account), audience.opening)
     waterfall = batch.waterfall if batch.expanded_to and batch.waterfall else no_one()
     digest = begin_snapshot(batch)
     digest.update(snapshot_of(_written(batch)))
-    audience = Audience(batch)
     for page in audience.pages(after=batch.expanded_to):
         try:
             with transaction.atomic():
                 still = audience.held(page)
-                waterfall = pour(waterfall, still.people, still.contacts, opens=opening)
-                written = _write(held, still, waterfall, packer, batch.expires_at)
+                waterfall = pour(waterfall, still.people, still.contacts, opens=audience.opening)
+                written = _write(held, still, waterfall, packer)
         except ChunkGone:  # whoever claims the batch next sees what is still waiting
             written = False
         if not written:
@@ -191,7 +189,7 @@ def per_call(account: ProviderAccount) -> Abilities:
     return replace(abilities, max_per_call=min(abilities.max_per_call, account.max_per_call or abilities.max_per_call))
 
 
-def _write(held: Claim, page: Page, waterfall: Waterfall, packer: Packer, expires_at: datetime | None) -> bool:
+def _write(held: Claim, page: Page, waterfall: Waterfall, packer: Packer) -> bool:
     """One page, in a transaction. False when the batch is no longer ours to write: then nothing was written."""
     # The batch's row first: whoever pauses or cancels waits for this page, or this page finds it done.
     taken = mine(held).update(
@@ -204,26 +202,19 @@ def _write(held: Claim, page: Page, waterfall: Waterfall, packer: Packer, expire
     if taken:
         now = clock.now()
         same = {**_NEW, "batch": held.pk, "created_at": now, "updated_at": now}
-        insert_each(Message, _COLUMNS, _rows(page.people, packer, expires_at), same)
+        insert_each(Message, _COLUMNS, _rows(page.people, packer), same)
     return bool(taken)
 
 
-def _rows(people: list[Person], packer: Packer, expires_at: datetime | None) -> Iterator[tuple[Any, ...]]:
+def _rows(people: list[Person], packer: Packer) -> Iterator[tuple[Any, ...]]:
     """The rows of a page: those to be sent, with their chunks, and those left out."""
-    late = _too_late(people, packer.opening, expires_at) if expires_at is not None else set()
-    going = [person for person in people if not person.reason and person.zones not in late]
+    going = [person for person in people if not person.reason]
     uuids = iter(new_uuids(len(people)))
     held, ready = (str(MessageState.HELD), str(Reason.QUIET_HOURS)), (str(MessageState.READY), "")
     for person, chunk in packer.pack(going):
         standing = held if chunk.opens else ready
         yield next(uuids), chunk.pk, person.contact, person.number, person.text, person.segments, *standing
     for person in people:
-        if person.reason or person.zones in late:
-            standing = str(MessageState.SKIPPED), person.reason or str(Reason.EXPIRED)
+        if person.reason:
+            standing = str(MessageState.SKIPPED), person.reason
             yield next(uuids), None, person.contact, person.number, person.text, person.segments, *standing
-
-
-def _too_late(people: list[Person], opening: Opening, expires_at: datetime) -> set[str]:
-    """The zones in which a text could not leave before the batch expires."""
-    now = clock.now()
-    return {own for own in {person.zones for person in people} if (opening(own) or now) >= expires_at}

@@ -6,6 +6,7 @@ import heapq
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -14,11 +15,12 @@ from contacts.models import DEFAULT_FIELDS
 from contacts.models.lists import contact_fields
 from messaging import channels, wording
 from messaging.composing.capping import Lately, hold
+from messaging.composing.opening import Opening
 from messaging.composing.sources import PAGE, Row, lists_of, names_zones, read, sources_of
 from messaging.models import Batch
 from messaging.statuses import Reason
 from messaging.zones import FIELD, zones_of
-from smsportal import providers
+from smsportal import clock, providers
 from smsportal.accounts.models import ProviderAccount
 from smsportal.providers.base import Abilities
 
@@ -108,7 +110,23 @@ class Audience:
 
     def _page(self, groups: list[list[Row]]) -> Page:
         people = _capped([self._person(rows) for rows in groups], self.lately)
-        return Page(people, groups, groups[-1][0][0])
+        return Page(self._in_time(people), groups, groups[-1][0][0])
+
+    @cached_property
+    def opening(self) -> Opening:
+        """When the texts may leave."""
+        return Opening(self.batch)
+
+    def _in_time(self, people: list[Person]) -> list[Person]:
+        """`people`, of whom those are left out whose text could not leave before the batch expires."""
+        if (expires_at := self.batch.expires_at) is None:
+            return people
+        now = max(clock.now(), self.opening.moment)
+        late = {zones for zones in {each.zones for each in people} if (self.opening(zones) or now) >= expires_at}
+        return [
+            each._replace(reason=str(Reason.EXPIRED)) if each.zones in late and not each.reason else each
+            for each in people
+        ]
 
     def _person(self, rows: list[Row]) -> Person:
         """The first contact of a number that fills every placeholder, or else the first, and what it would be sent."""

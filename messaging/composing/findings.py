@@ -173,6 +173,8 @@ class Findings:
             yield Finding("capped", sentence, "Send it to them tomorrow if it can wait.")
 
     def _about_hours(self) -> Iterator[Finding]:
+        if late := self.reasons[Reason.EXPIRED]:
+            yield self._about_late(late)
         if not self.waits:
             return
         first, last = (self._local(moment) for moment in (min(self.waits), max(self.waits)))
@@ -181,13 +183,16 @@ class Findings:
         yield Finding(
             "quiet_hours", f"{held} held back until quiet hours or holidays end: {when}.", "They leave by themselves."
         )
-        expires = self.batch.expires_at
-        late = sum(number for moment, number in self.waits.items() if expires and moment >= expires)
-        if late:
-            sentence = (
-                f"{_texts(late)} not to be sent at all: their quiet hours end after the time you set as the latest."
+
+    def _about_late(self, late: int) -> Finding:
+        if self.batch.expires_at and self.batch.expires_at <= self.opening.moment:
+            return Finding(
+                "expires",
+                f"{_texts(late)} not sent at all: the time you set as the latest is over.",
+                "Set a later one.",
             )
-            yield Finding("expires", sentence, "Set a later one, or send the batch earlier.")
+        sentence = f"{_texts(late)} not sent at all: their quiet hours end after the time you set as the latest."
+        return Finding("expires", sentence, "Set a later one, or send the batch earlier.")
 
     def _local(self, moment: datetime) -> str:
         return f"{moment.astimezone(ZoneInfo(self.batch.unit.time_zone)):%d %B, %H:%M %Z}"

@@ -9,7 +9,6 @@ from messaging import channels, wording
 from messaging.composing.audience import Audience, Person
 from messaging.composing.findings import Findings
 from messaging.composing.linting import Finding
-from messaging.composing.opening import Opening
 from messaging.composing.snapshots import LISTS_CHANGED, begin_snapshot, snapshot, snapshot_of
 from messaging.composing.waterfalls import INVALID, no_one, pour
 from messaging.models import Batch, Sender, Waterfall
@@ -85,7 +84,7 @@ def survey(batch: Batch) -> tuple[Preview, str]:
     """The preview and the snapshot from one walk over the audience."""
     audience = Audience(batch)
     wording.refuse_unknown(batch.text, {each.name: [field.name for field in each.schema()] for each in audience.lists})
-    opening, digest, waterfall = Opening(batch), begin_snapshot(batch), no_one()
+    opening, digest, waterfall = audience.opening, begin_snapshot(batch), no_one()
     found = Findings(batch, opening)
     for page in audience.pages():
         waterfall = pour(waterfall, page.people, page.contacts, opens=opening)

@@ -12,7 +12,6 @@ from django.conf import settings
 
 from messaging.composing.audience import Audience, Page, Person
 from messaging.composing.capping import Texted
-from messaging.composing.opening import Opening
 from messaging.composing.sources import Row
 from messaging.composing.waterfalls import INVALID
 from messaging.models import Batch
@@ -29,6 +28,7 @@ STEPS: Final[dict[str, str]] = {
     "too_long": "The text is too long",
     "opted_out": "Opted out",
     "capped": "Got enough texts lately",
+    "expired": "Cannot leave before it must not leave any more",
     "quiet_hours": "Held until quiet hours or holidays end",
     "will_send": "Will be sent",
 }
@@ -86,7 +86,8 @@ class _Walk:
     """One walk over the people of a batch, sorting them by step."""
 
     def __init__(self, batch: Batch) -> None:
-        self.batch, self.opening, self.audience = batch, Opening(batch), Audience(batch)
+        self.batch, self.audience = batch, Audience(batch)
+        self.opening = self.audience.opening
         self.list_names = {each.pk: each.name for each in self.audience.lists}
 
     def fallen(self, step: str, after: int) -> Iterator[tuple[int, list[Entry]]]:
@@ -187,6 +188,12 @@ def _capped(walk: _Walk, person: Person, texted: Texted | None) -> tuple[str, st
     return reason, "Send it tomorrow if it can wait, or write to the person alone."
 
 
+def _expired(walk: _Walk, person: Person, texted: Texted | None) -> tuple[str, str]:
+    end = walk.batch.expires_at.astimezone(walk.zone) if walk.batch.expires_at else None
+    reason = f"Cannot leave before {end:%d %B, %H:%M %Z}, after which nothing of the batch leaves."
+    return reason, "Set a later time, or send the batch earlier."
+
+
 def _held(walk: _Walk, person: Person, texted: Texted | None) -> tuple[str, str]:
     opens = walk.opening(person.zones)
     until = f"{opens.astimezone(walk.zone):%d %B, %H:%M %Z}" if opens else "they end"
@@ -207,6 +214,7 @@ _SAID: Final[dict[str, Callable[[_Walk, Person, Texted | None], tuple[str, str]]
     Reason.TOO_LONG: _too_long,
     Reason.OPTED_OUT: _opted_out,
     Reason.CAPPED: _capped,
+    Reason.EXPIRED: _expired,
     "quiet_hours": _held,
     "will_send": _gets_it,
 }

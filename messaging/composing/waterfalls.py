@@ -16,7 +16,7 @@ INVALID: Final = (Reason.BLANK, Reason.EMPTY, Reason.TOO_LONG)
 
 def no_one() -> Waterfall:
     """A waterfall nothing has come down yet."""
-    return Waterfall(audience=0, duplicates=0, invalid=0, opted_out=0, capped=0, quiet_hours=0, will_send=0)
+    return Waterfall(audience=0, duplicates=0, invalid=0, opted_out=0, capped=0, expired=0, quiet_hours=0, will_send=0)
 
 
 def pour(
@@ -31,13 +31,14 @@ def pour(
     for person in people:
         reasons[person.reason] += 1
         waiting += not person.reason and opens(person.zones) is not None
-    sendable, opted_out, capped = (reasons[each] for each in (Reason.NONE, Reason.OPTED_OUT, Reason.CAPPED))
+    # A batch half composed by an earlier release has none that expired.
     return Waterfall(
         audience=waterfall["audience"] + contacts,
         duplicates=waterfall["duplicates"] + contacts - reasons.total(),
-        invalid=waterfall["invalid"] + reasons.total() - sendable - opted_out - capped,
-        opted_out=waterfall["opted_out"] + opted_out,
-        capped=waterfall["capped"] + capped,
+        invalid=waterfall["invalid"] + sum(reasons[each] for each in INVALID),
+        opted_out=waterfall["opted_out"] + reasons[Reason.OPTED_OUT],
+        capped=waterfall["capped"] + reasons[Reason.CAPPED],
+        expired=waterfall.get("expired", 0) + reasons[Reason.EXPIRED],
         quiet_hours=waterfall["quiet_hours"] + waiting,
-        will_send=waterfall["will_send"] + sendable - waiting,
+        will_send=waterfall["will_send"] + reasons[Reason.NONE] - waiting,
     )

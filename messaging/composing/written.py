@@ -13,7 +13,7 @@ from messaging.models import Batch, Message
 from messaging.statuses import MessageState, Reason
 
 # A text that was never to leave has no chunk; who opts out later keeps the one the text was in.
-_LEFT_OUT: Final = (*INVALID, Reason.OPTED_OUT, Reason.CAPPED)
+_LEFT_OUT: Final = (*INVALID, Reason.OPTED_OUT, Reason.CAPPED, Reason.EXPIRED)
 _NEVER: Final = Q(chunk=None, state=MessageState.SKIPPED, reason__in=_LEFT_OUT)
 
 

@@ -90,7 +90,7 @@ def submit(batch: Batch, *, actor: User | None, found: tuple[Preview, str] | Non
 def _nobody(seen: Preview) -> Wrong:
     falls = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in seen.waterfall.items() if count)
     sentence = f"Nobody would get this text ({falls})." if falls else "The lists of this batch have no contacts."
-    return Wrong(sentence, errors={"lists": [sentence]})
+    return Wrong(sentence, errors={"expires_at" if seen.waterfall["expired"] else "lists": [sentence]})
 
 
 def approve(batch: Batch, *, actor: User, seen: str | None = None) -> Batch:

@@ -25,6 +25,7 @@ class Waterfall(TypedDict):
     invalid: int
     opted_out: int
     capped: int
+    expired: int
     quiet_hours: int
     will_send: int
 
@@ -98,7 +99,7 @@ class Batch(Row, Claimable):
 
 
 class Chunk(Claimable):
-    """The messages of one provider request. `not_before` holds it back after a throttle or a lost connection."""
+    """The messages of one provider request. `not_before`: until when quiet hours or a holiday hold it."""
 
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="chunks")
     state = models.CharField(max_length=10, choices=ChunkState, default=ChunkState.READY)

@@ -18,6 +18,7 @@ class WaterfallSerializer(serializers.Serializer[Any]):
     invalid = serializers.IntegerField()
     opted_out = serializers.IntegerField()
     capped = serializers.IntegerField()
+    expired = serializers.IntegerField()
     quiet_hours = serializers.IntegerField()
     will_send = serializers.IntegerField()
 

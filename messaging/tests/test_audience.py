@@ -162,8 +162,8 @@ def fallen(settings):
     for contact_list in (first, second):
         contact_list.own_fields.create(name="Note", display_name="Note")
         contact_list.own_fields.create(name="Time_Zone", display_name="Time zone")
-    fine, blank, long, out, enough, held, twice = fiction(7)
-    late = {"Note": "x", "Time_Zone": "Asia/Tokyo"}
+    fine, blank, long, out, enough, held, twice, late = fiction(8)
+    zoned = {"Note": "x", "Time_Zone": "Australia/Brisbane"}
     make_contact(first, enough, first="Enough", extra={"Note": "x"})
     sent(first, "Hello")
     make_contact(first, fine, first="Fine", extra={"Note": "x"})
@@ -171,16 +171,17 @@ def fallen(settings):
     make_contact(first, long, first="Long", extra={"Note": "x" * 1700})
     make_number(out, opted_out=True)
     make_contact(first, out, first="Out", extra={"Note": "x"})
-    make_contact(first, held, first="Held", extra=late)
+    make_contact(first, held, first="Held", extra=zoned)
     make_contact(first, twice, first="Twice", extra={"Note": "x"})
     make_contact(second, twice, first="Again", extra={"Note": "x"})
-    there = clock.now() + timedelta(hours=9)  # in Tokyo
-    settings.QUIET_HOURS = f"{there - timedelta(minutes=30):%H:%M}-{there + timedelta(minutes=30):%H:%M}"
-    return draft(first, second, text="{{Note}}")
+    make_contact(first, late, first="Late", extra={"Note": "x", "Time_Zone": "Asia/Tokyo"})
+    there = clock.now() + timedelta(hours=9)  # in Tokyo; in Brisbane, quiet hours end an hour sooner
+    settings.QUIET_HOURS = f"{there - timedelta(minutes=30):%H:%M}-{there + timedelta(minutes=90):%H:%M}"
+    return draft(first, second, text="{{Note}}", expires_at=clock.now() + timedelta(hours=1))
 
 
 EXPECTED = {
-    "audience": ["Fine", "Blank", "Long", "Out", "Enough", "Held", "Twice", "Again"],
+    "audience": ["Fine", "Blank", "Long", "Out", "Enough", "Held", "Twice", "Late", "Again"],
     "duplicates": ["Again"],
     "invalid": ["Blank", "Long"],
     "blank": ["Blank"],
@@ -188,12 +189,13 @@ EXPECTED = {
     "too_long": ["Long"],
     "opted_out": ["Out"],
     "capped": ["Enough"],
+    "expired": ["Late"],
     "quiet_hours": ["Held"],
     "will_send": ["Fine", "Twice"],
 }
 
 
-PLACES = ("Fine", "Blank", "Long", "Out", "Enough", "Held", "Twice")
+PLACES = ("Fine", "Blank", "Long", "Out", "Enough", "Held", "Twice", "Late")
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -231,7 +233,7 @@ def test_a_written_batch_tells_who_fell_where_whatever_happened_since(fallen, ti
     if step == "duplicates":
         assert found is None
         return
-    names = dict(zip(PLACES, fiction(7), strict=True))
+    names = dict(zip(PLACES, fiction(8), strict=True))
     expected = {names[name] for name in EXPECTED[step] if name != "Again"}
     assert {each.number.e164 for each in found} == expected
 
@@ -252,7 +254,8 @@ def test_the_messages_of_the_steps_count_what_the_waterfall_counts(fallen):
         ("too_long", "more than 1,600 characters", "Shorten the text"),
         ("opted_out", "opted out", "texting START"),
         ("capped", "Gets 1 text of other batches within a day; 1 is the most", "tomorrow"),
-        ("quiet_hours", "(Asia/Tokyo): held until", "leaves by itself"),
+        ("expired", "after which nothing of the batch leaves", "Set a later time"),
+        ("quiet_hours", "(Australia/Brisbane): held until", "leaves by itself"),
         ("will_send", "Gets the text, in 1 segment.", ""),
     ],
 )

@@ -59,6 +59,7 @@ def test_whoever_must_not_or_cannot_be_written_to_is_left_out_with_a_reason():
         "invalid": 2,
         "opted_out": 1,
         "capped": 0,
+        "expired": 0,
         "quiet_hours": 0,
         "will_send": 1,
     }

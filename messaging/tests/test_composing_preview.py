@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from contacts.models import SchemaField
-from messaging import composing
+from messaging import composing, controls
 from messaging.models import Batch, Message
 from messaging.tests.composed import begin, compose, draft, students
 from smsportal import clock
@@ -115,7 +115,23 @@ def test_texts_that_could_only_leave_too_late_are_told(settings):
     batch = draft(students(2))
     batch.expires_at = clock.now() + timedelta(hours=1)
     settings.QUIET_HOURS = quiet_in("America/New_York", 1, 2)
-    assert any(each.code == "expires" for each in composing.preview(batch).findings)
+    seen = composing.preview(batch)
+    assert (seen.waterfall["expired"], seen.waterfall["quiet_hours"], seen.recipients) == (2, 0, 0)
+    assert [str(each) for each in seen.findings if each.code in {"expires", "quiet_hours"}] == [
+        "2 texts are not sent at all: their quiet hours end after the time you set as the latest. "
+        "Set a later one, or send the batch earlier."
+    ]
+    assert seen.samples[0].reason == "expired"
+    batch.save()
+    with pytest.raises(Wrong, match=r"Nobody would get this text \(2 audience, 2 expired\)") as refused:
+        controls.submit(batch, actor=None)
+    assert list(refused.value.errors) == ["expires_at"]
+    batch.expires_at = clock.now() - timedelta(minutes=1)
+    settings.QUIET_HOURS = ""
+    seen = composing.preview(batch)
+    assert seen.waterfall["expired"] == 2
+    assert any("the time you set as the latest is over. Set a later one." in each for each in seen.warnings)
+    settings.QUIET_HOURS = quiet_in("America/New_York", 1, 2)
     batch.expires_at = clock.now() + timedelta(hours=3)
     assert not any(each.code == "expires" for each in composing.preview(batch).findings)
 
@@ -137,7 +153,7 @@ def test_the_preview_says_what_composing_then_does():
     seen = composing.preview(batch)
     assert compose(begin(batch)).waterfall == seen.waterfall
     assert seen.waterfall == {
-        "audience": 12, "duplicates": 2, "invalid": 1, "opted_out": 1, "capped": 0, "quiet_hours": 0, "will_send": 8,
+        "audience": 12, "duplicates": 2, "invalid": 1, "opted_out": 1, "capped": 0, "expired": 0, "quiet_hours": 0, "will_send": 8,
     }  # fmt: skip
 
 

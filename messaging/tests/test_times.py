@@ -152,9 +152,9 @@ def test_a_page_composed_after_the_end_is_skipped_and_the_rest_is_expired_by_the
     batch = begin(draft(students(30), expires_at=NOON + timedelta(minutes=5)))
     with at_statement([2], lambda: time_machine.move_to(NOON + timedelta(minutes=6), tick=False)):
         compose(batch)
-    assert sorted(states(batch).values()) == ["ready"] * 10 + ["skipped expired"] * 20
+    assert sorted(states(batch).values()) == ["ready"] * 20 + ["skipped expired"] * 10
     assert balanced(batch)
-    assert expire_due() == 10
+    assert expire_due() == 20
     assert set(states(batch).values()) == {"skipped expired"}
     assert balanced(batch)
 
