@@ -19,7 +19,7 @@ from messaging.composing.opening import Opening
 from messaging.composing.sources import PAGE, Row, lists_of, names_zones, read, sources_of
 from messaging.models import Batch
 from messaging.statuses import Reason
-from messaging.zones import FIELD, zones_of
+from messaging.zones import FIELD, is_unread, zones_of
 from smsportal import clock, providers
 from smsportal.accounts.models import ProviderAccount
 from smsportal.providers.base import Abilities
@@ -44,6 +44,7 @@ class Person(NamedTuple):
     blanks: tuple[str, ...]  # placeholders without a value
     risky: bool  # a value brings a web address or many digits into the text
     zones: str  # as messaging.zones writes them
+    unread: str  # what stands in the field Time_Zone and is no time zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class Audience:
             tuple(blanks),
             _RISKY("\n".join([fields.get(name, "") for name in self.looked_at])) is not None,
             zones_of(e164, named, self.unit_zone),
+            named if is_unread(named) else "",
         )
 
     def _filled(self, row: Row) -> tuple[Row, dict[str, str], str, list[str]]:

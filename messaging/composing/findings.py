@@ -15,12 +15,14 @@ from messaging.composing.linting import Finding, lint, lint_content
 from messaging.composing.opening import Opening
 from messaging.models import Batch
 from messaging.statuses import Reason
+from messaging.zones import FIELD
 from smsportal import phones
 
 LONG_SEGMENTS: Final = 3
 MOST_BLANK: Final = 5  # people with a blank who are named
 MOST_LINTED: Final = 1000  # texts with a risky value that are read closely
 
+_ASKED_THE_HOUR: Final = ("", Reason.EXPIRED)  # of whose zones something depends
 _SHOWN: Final = ("First", "Longest", "Shortest", "Dearest")
 
 
@@ -38,11 +40,16 @@ class Findings:
         self.culprits: Counter[str] = Counter()
         self.blanks: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
+        self.unread: Person | None = None  # the first whose time zone cannot be read
+        self.nowhere = 0  # how many there are
         self.waits: Counter[datetime] = Counter()  # when texts may leave → how many
         self.content: dict[str, tuple[Finding, Person, int]] = {}  # code → what, the first it is about, how many
 
     def note(self, person: Person) -> None:
         """Remember what matters of one person."""
+        if person.unread and person.reason in _ASKED_THE_HOUR:
+            self.unread = self.unread or person
+            self.nowhere += 1
         if person.reason:
             self._note_left_out(person)
             return
@@ -113,6 +120,7 @@ class Findings:
         yield from self._about_people({finding.code for finding in of_text})
         yield from self._about_size()
         yield from self._about_left_out()
+        yield from self._about_zones()
         yield from self._about_hours()
 
     def _about_people(self, known: set[str]) -> Iterator[Finding]:
@@ -171,6 +179,16 @@ class Findings:
             people = "1 person is" if capped == 1 else f"{capped:,} people are"
             sentence = f"{people} left out, because they got enough texts within a day or this very text just now."
             yield Finding("capped", sentence, "Send it to them tomorrow if it can wait.")
+
+    def _about_zones(self) -> Iterator[Finding]:
+        if self.unread is not None:
+            example = f"“{self.unread.unread.strip()[:40]}” for {_called(self.unread)}"
+            whose = "1 person" if self.nowhere == 1 else f"{self.nowhere:,} people"
+            sentence = (
+                f"{FIELD} of {whose} is no time zone ({example}): quiet hours anywhere in the country hold the text."
+            )
+            remedy = "In the list, write one like America/New_York or Eastern, or nothing: then the number decides."
+            yield Finding("time_zone", sentence, remedy)
 
     def _about_hours(self) -> Iterator[Finding]:
         if late := self.reasons[Reason.EXPIRED]:

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from contacts.models import SchemaField
+from contacts import consent
+from contacts.models import ConsentSource, SchemaField
 from messaging import composing, controls
 from messaging.models import Batch, Message
 from messaging.tests.composed import begin, compose, draft, students
@@ -109,6 +110,27 @@ def test_quiet_hours_are_those_of_each_person_and_the_moments_they_end_are_told(
     )
     settings.QUIET_HOURS = quiet_in("Asia/Tokyo", 1, 1)
     assert composing.preview(batch).waterfall["quiet_hours"] == 1
+
+
+def test_a_time_zone_nobody_can_read_holds_the_text_as_if_nothing_were_known_and_is_told(settings):
+    contact_list = make_list()
+    contact_list.own_fields.create(name="Time_Zone", display_name="Time zone")
+    for place, (number, zone) in enumerate(zip(fiction(5), ["", "Pacific", "garbage", "-5", "x"], strict=True)):
+        opted_out = place == 4
+        make_contact(contact_list, number, first=f"Ada {place}", extra={"Time_Zone": zone})
+        if opted_out:
+            consent.opt_out(number, source=ConsentSource.STAFF)
+    batch = draft(contact_list, text=GOOD)
+    settings.QUIET_HOURS = quiet_in("America/Los_Angeles", 1, 1)  # all the numbers are of New York
+    found = composing.preview(batch)
+    assert (found.waterfall["quiet_hours"], found.waterfall["will_send"]) == (3, 1)
+    (told,) = [each for each in found.findings if each.code == "time_zone"]
+    assert str(told) == (
+        "Time_Zone of 2 people is no time zone (“garbage” for Ada 2 Park): quiet hours anywhere in the country hold the "
+        "text. In the list, write one like America/New_York or Eastern, or nothing: then the number decides."
+    )
+    contact_list.contacts.exclude(first_name="Ada 1").delete()
+    assert not [each for each in composing.preview(batch).findings if each.code == "time_zone"]
 
 
 def test_texts_that_could_only_leave_too_late_are_told(settings):

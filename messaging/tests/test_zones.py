@@ -70,12 +70,45 @@ def test_the_contacts_own_zone_wins(named, found):
     assert zones_of("+18005550100", named, HOME) == found
 
 
-@pytest.mark.parametrize(
-    "named", ["", " ", "EST", "EST5EDT", "Eastern", "New York", "Etc/GMT+5", "Mars/Base", "../etc"]
-)
-def test_what_is_no_place_is_not_believed(named):
-    assert zone_named(named) == ""
+@pytest.mark.parametrize("named", ["", " ", "\t"])
+def test_where_nothing_is_named_the_number_decides(named):
+    assert (zone_named(named), zones.is_unread(named)) == ("", False)
     assert zones_of("+12125550100", named, HOME) == "America/New_York"
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        ("EST", "America/New_York"),
+        ("edt", "America/New_York"),
+        (" Eastern ", "America/New_York"),
+        ("Central", "America/Chicago"),
+        ("CDT", "America/Chicago"),
+        ("MST", "America/Denver|America/Phoenix"),
+        ("mountain", "America/Denver|America/Phoenix"),
+        ("MDT", "America/Denver"),
+        ("PACIFIC", "America/Los_Angeles"),
+        ("AKST", "America/Anchorage"),
+        ("Alaska", "America/Anchorage"),
+        ("HST", "Pacific/Honolulu"),
+    ],
+)
+def test_what_people_call_the_zones_of_the_us_is_understood(named, found):
+    assert zones_of("+4915112345678", named, HOME) == found
+    assert not zones.is_unread(named)
+    for name in found.split("|"):
+        ZoneInfo(name)
+
+
+@pytest.mark.parametrize(
+    "named", ["EST5EDT", "New York", "Etc/GMT+5", "Mars/Base", "../etc", "-5", "garbage", "CT", "PT", "?"]
+)
+def test_who_is_in_a_zone_nobody_can_read_is_texted_when_it_is_day_everywhere(named):
+    assert (zone_named(named), zones.is_unread(named)) == ("", True)
+    assert zones_of("+12125550100", named, HOME) == ANYWHERE
+    assert zones_of("+18005550100", named, HOME) == ANYWHERE
+    assert zones_of("+18085550100", named, HOME) == f"{ANYWHERE}|Pacific/Honolulu"  # where the number is, too
+    assert zones_of("+883510000000", named, HOME) == ANYWHERE
 
 
 def test_every_north_american_prefix_is_as_the_library_has_it():
