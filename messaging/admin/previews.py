@@ -60,6 +60,7 @@ def preview_page(page: Page, request: HttpRequest) -> HttpResponse:
         seen, digest = survey(batch)
     except Problem as found:
         problem = found
+    stale = batch.state in SUBMITTED and seen is not None and digest != batch.snapshot
     overview = page.admin.overview(request, batch)
     return page.show(
         request,
@@ -68,7 +69,7 @@ def preview_page(page: Page, request: HttpRequest) -> HttpResponse:
         batch=batch,
         preview=seen,
         problem=problem,
-        stale=batch.state in SUBMITTED and seen is not None and digest != batch.snapshot,
+        stale=stale,
         fall=list(steps(page, seen.waterfall, seen.invalid)) if seen else [],
         findings=[(each, _link(page, each.code)) for each in seen.findings] if seen else [],
         samples=[shown(each) for each in seen.samples] if seen else [],
@@ -78,7 +79,9 @@ def preview_page(page: Page, request: HttpRequest) -> HttpResponse:
         texts=how_many(batch),
         sender=phones.display(batch.sender) if batch.sender.startswith("+") else batch.sender,
         is_mine=request.user.pk in {batch.author_id, batch.submitter_id},
-        verdicts=[each for each in overview["deeds"] if each[0].name in {"approve", "reject"}],
+        verdicts=[
+            each for each in overview["deeds"] if each[0].name in ({"reject"} if stale else {"approve", "reject"})
+        ],
         terms=json.dumps(terms(batch)),
         overview={
             **overview,

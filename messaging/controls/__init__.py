@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import BooleanField, Case, F, Q, Value, When
@@ -28,6 +28,7 @@ __all__ = [
     "FailureClass",
     "Recipient",
     "approve",
+    "before_approve",
     "before_start",
     "before_submit",
     "busy",
@@ -52,6 +53,12 @@ __all__ = [
     "test_send",
     "undo",
 ]
+
+
+_NOT_SUBMITTED: Final = (
+    "The lists changed since this batch was submitted, so it is a draft again and not approved. "
+    "Look at the preview and submit it again."
+)
 
 
 def before_submit(batch: Batch) -> tuple[Preview, str]:
@@ -93,13 +100,25 @@ def _nobody(seen: Preview) -> Wrong:
     return Wrong(sentence, errors={"expires_at" if seen.waterfall["expired"] else "lists": [sentence]})
 
 
-def approve(batch: Batch, *, actor: User, seen: str | None = None) -> Batch:
+def before_approve(batch: Batch, *, actor: User, seen: str | None = None) -> str:
+    """What `approve` does before it writes: refuse, and walk the audience. Its `found`, for this `batch` as it was read."""
+    _refuse_own(batch, actor)
+    _refuse_unless(batch, "approve")
+    _refuse_unseen(batch, seen)
+    return snapshot(batch)
+
+
+def approve(batch: Batch, *, actor: User, seen: str | None = None, found: str | None = None) -> Batch:
     """Let somebody else's batch go as it was submitted. Raises Conflict for one's own.
 
-    `seen`: the snapshot of what the approver was shown; raises Changed when it is another by now.
+    `seen`: the snapshot of what the approver was shown; raises Changed when it is another by now. Raises Conflict when
+    its lists changed since it was submitted: then it is a draft again. `found`: of `before_approve`.
     """
-    _refuse_own(batch, actor)
-    _refuse_unseen(batch, seen)
+    found = found or before_approve(batch, actor=actor, seen=seen)
+    if found != batch.snapshot:
+        only = Q(snapshot=batch.snapshot)
+        move(batch, "approve", actor=actor, only=only, state=BatchState.DRAFT, **{**VOIDED, "problem": _NOT_SUBMITTED})
+        raise Conflict(_NOT_SUBMITTED, allowed=possible(batch))
     move(batch, "approve", actor=actor, only=Q(snapshot=batch.snapshot), state=BatchState.APPROVED, approver=actor)
     return batch
 

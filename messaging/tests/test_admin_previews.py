@@ -179,6 +179,19 @@ def test_a_list_that_changed_since_is_told_before_anybody_approves(client, mia, 
     assert "The lists changed since" in client.get(url("change", batch.pk)).text
 
 
+def test_what_changed_since_it_was_submitted_is_not_offered_to_be_approved(mia, contact_list, settings):
+    settings.APPROVAL_ABOVE = 1
+    batch = controls.submit(draft(mia, contact_list), actor=mia)
+    make_contact(contact_list, "+13125550109", first="Dee")
+    ann = Client()
+    ann.force_login(make_user("ann", groups=("Approver",)))
+    page = ann.get(url("change", batch.pk)).text
+    assert url("do", batch.pk, "approve") not in page
+    assert url("do", batch.pk, "reject") in page
+    told = ann.post(url("do", batch.pk, "approve"), {"seen": batch.snapshot}, follow=True).text
+    assert "so it is a draft again and not approved" in told
+
+
 def test_times_name_their_zone(client, mia, contact_list):
     contact_list.unit.time_zone = "America/Chicago"
     contact_list.unit.save()

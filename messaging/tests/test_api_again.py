@@ -133,6 +133,10 @@ def test_an_approval_is_of_what_was_looked_at(client, batch, settings):
     snapshot = post(client, batch, "submit").json()["snapshot"]
     approver = person("Approver", username="ann")
     assert post(approver, batch, "approve", {"snapshot": "0" * 64}).status_code == 412
+    make_contact(batch.lists.get(), "+13125550199", first="Late")
+    refused = post(approver, batch, "approve", {"snapshot": snapshot})
+    assert (refused.status_code, refused.json()["allowed"]) == (409, ["edit", "submit", "cancel"])
+    snapshot = post(client, batch, "submit").json()["snapshot"]
     assert post(approver, batch, "approve", {"snapshot": snapshot}).json()["state"] == "approved"
 
 

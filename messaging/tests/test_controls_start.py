@@ -122,6 +122,23 @@ def test_nobody_approves_what_was_submitted_anew_since_they_looked(sam, alex, se
     assert controls.start(batch, actor=sam, seen=batch.snapshot).state == BatchState.EXPANDING
 
 
+@pytest.mark.parametrize("change", CHANGES)
+def test_nobody_approves_what_is_not_the_submitted_any_more(change, sam, alex, settings):
+    settings.APPROVAL_ABOVE = 0
+    batch = controls.submit(draft(students(2)), actor=sam)
+    change(batch)
+    batch.refresh_from_db()
+    with pytest.raises(Conflict, match=r"not approved\. Look at the preview and submit it again") as refused:
+        controls.approve(batch, actor=alex, seen=batch.snapshot)
+    assert refused.value.allowed == ["edit", "submit", "cancel"]
+    batch = Batch.objects.get()
+    assert (batch.state, batch.snapshot, batch.approver, batch.problem) == (
+        BatchState.DRAFT, "", None, refused.value.detail
+    )  # fmt: skip
+    controls.submit(batch, actor=sam)
+    assert controls.approve(batch, actor=alex).state == BatchState.APPROVED
+
+
 def test_an_approval_lost_to_one_made_meanwhile_changes_nothing(sam, alex, settings):
     settings.APPROVAL_ABOVE = 0
     batch = controls.submit(draft(students(2)), actor=sam)

@@ -55,7 +55,7 @@ class Batches(View):
             "messaging.view_batch", "sends:read", PreviewBodySerializer, gives=PreviewSerializer, walks=True
         ),
         "submit": Call(*SEND, walks=True),
-        "approve": Call(*APPROVE, SeenSerializer),
+        "approve": Call(*APPROVE, SeenSerializer, walks=True),
         "reject": Call(*APPROVE),
         "start": Call(*SEND, StartSerializer, walks=True),
         "undo": Call(*SEND),
@@ -108,7 +108,9 @@ class Batches(View):
 
     def approve(self, request: Request, **_: Any) -> Response:
         """Let a colleague's batch go as it was submitted."""
-        return self._moved(controls.approve, seen=self.given().get("snapshot"))
+        batch, seen = self.get_object(), self.given().get("snapshot")
+        found = controls.before_approve(batch, actor=self.actor, seen=seen)
+        return self.effect(lambda: self._now(controls.approve(batch, actor=self.actor, seen=seen, found=found)))
 
     def reject(self, request: Request, **_: Any) -> Response:
         """Send a colleague's batch back."""
