@@ -82,6 +82,11 @@ class BatchState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+def in_words(state: str) -> str:
+    """The state of a batch after "it is"."""
+    return "a draft" if state == BatchState.DRAFT else BatchState(state).label.lower()
+
+
 # What staff may ask of a batch: action → the states it may be asked in. Where it leads is the verb's business.
 MOVES: Final[dict[str, frozenset[str]]] = {
     "edit": frozenset({BatchState.DRAFT, BatchState.PENDING_APPROVAL, BatchState.APPROVED, BatchState.REJECTED}),

@@ -34,7 +34,7 @@ class AlertAdmin(PortalAdmin):
     intro = "What the portal found wrong by itself, and what to do about it. An alert stays on the first page until somebody has seen it."
     empty_title = "No alerts"
     empty_text = "When many texts of a batch fail or are unknown, many people opt out, a batch is overdue or a draft again, it is told here."
-    list_display = ("kind_shown", "about", "text", "created_at", "seen_at", "seen_by")
+    list_display = ("kind_shown", "about", "said", "created_at", "seen_at", "seen_by")
     list_filter = ("kind", ("unit", OwnRowsFilter), ("seen_at", admin.EmptyFieldListFilter))
     list_select_related = ("batch", "seen_by")
     deeds = ("seen",)
@@ -58,6 +58,10 @@ class AlertAdmin(PortalAdmin):
     @display(description="Batch", ordering="batch")
     def about(self, row: Alert) -> str:
         return str(row.batch) if row.batch else "-"
+
+    @display(description="What happened")
+    def said(self, row: Alert) -> str:
+        return row.told
 
     def facts(self, request: HttpRequest, row: Alert) -> list[Fact]:
         found = [Fact("Unit", row.unit), Fact("Raised", row.created_at)]

@@ -32,7 +32,7 @@ from messaging.admin.questions import (
 )
 from messaging.admin.refusals import why_not
 from messaging.admin.watch import BatchPage, NumbersPage, messages_url, undo_s
-from messaging.admin.words import BATCH_TONES, TAGS, how_many
+from messaging.admin.words import BATCH_TONES, SCHEDULED, TAGS, how_many, standing
 from messaging.controls.recipients import failed
 from messaging.forms.deeds import CorrectionForm, RetryForm, StartForm
 from messaging.models import Batch
@@ -88,10 +88,10 @@ class BatchAdmin(PortalAdmin):
     @display(
         description="State",
         ordering="state",
-        label={BatchState(state).label: TAGS[tone] for state, tone in BATCH_TONES.items()},
+        label={SCHEDULED: "info", **{BatchState(state).label: TAGS[tone] for state, tone in BATCH_TONES.items()}},
     )
     def stands(self, batch: Batch) -> str:
-        return BatchState(batch.state).label
+        return standing(batch)
 
     @display(description="Texts", ordering="recipients")
     def texts(self, batch: Batch) -> str:
@@ -99,7 +99,7 @@ class BatchAdmin(PortalAdmin):
 
     def facts(self, request: HttpRequest, row: Batch) -> list[Fact]:
         found = [
-            Fact("State", BatchState(row.state).label, BATCH_TONES[row.state]),
+            Fact("State", standing(row), BATCH_TONES[row.state]),
             Fact("From", phones.display(row.sender) if row.sender.startswith("+") else row.sender),
             Fact("Unit", row.unit),
             Fact("Written by", row.author or "a program"),

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from contacts.models import Contact, ContactList, Import, ImportState
-from messaging.admin.words import how_many
+from messaging.admin.words import how_many, standing
 from messaging.models import Alert, Batch, CallState, Conversation, ItemState, Message, Sender, WebhookCall, WebhookItem
 from messaging.statuses import BatchState, MessageState
 from smsportal.accounts.models import ProviderAccount, User
@@ -132,7 +132,9 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "matters": matters(user),
         "steps": first_steps(user),
         "alerts": alerts(user),
-        "latest": [(each, each.recipients or how_many(each)) for each in batches.order_by("-id")[:LATEST]]
+        "latest": [
+            (each, standing(each), each.recipients or how_many(each)) for each in batches.order_by("-id")[:LATEST]
+        ]
         if may
         else [],
         "may_write": user.has_perm("messaging.add_batch"),

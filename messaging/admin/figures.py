@@ -11,7 +11,7 @@ from django.utils import formats, timezone
 
 from messaging import controls
 from messaging.admin.minutes import left_lately
-from messaging.admin.words import SKIPPED
+from messaging.admin.words import SKIPPED, how_many, is_scheduled, standing
 from messaging.models import Batch
 from messaging.statuses import DELIVERY_TITLES, BatchState, ChunkState, MessageState, Reason
 from smsportal import clock
@@ -20,7 +20,7 @@ from smsportal.text import plural
 
 AT_WORK: Final = (BatchState.EXPANDING, BatchState.RUNNING)
 UNDER_WAY: Final = (*AT_WORK, BatchState.PAUSED)
-WAITING: Final = (MessageState.HELD, MessageState.READY, MessageState.CLAIMED, MessageState.SUBMITTING)
+WAITING: Final = (MessageState.HELD, MessageState.READY, MessageState.CLAIMED)
 LATELY_S: Final = 60
 
 
@@ -40,12 +40,13 @@ def numbers(batch: Batch) -> dict[str, Any]:
     arrived = delivery[Delivery.DELIVERED] + delivery[Delivery.READ]
     unclear = states[MessageState.UNKNOWN] + states[MessageState.WRITTEN_OFF]
     waiting = sum(states[state] for state in WAITING)
-    left = total - waiting - states[MessageState.SKIPPED]
-    parts = {"arrived": arrived, "going": states[MessageState.ACCEPTED] - arrived - delivery[Delivery.FAILED],
+    accepted, submitting = states[MessageState.ACCEPTED], states[MessageState.SUBMITTING]
+    left = total - waiting - submitting - states[MessageState.SKIPPED]
+    parts = {"arrived": arrived, "going": accepted + submitting - arrived - delivery[Delivery.FAILED],
              "unclear": unclear, "failed": delivery[Delivery.FAILED] + states[MessageState.REJECTED]}  # fmt: skip
     return {
         "state": batch.state,
-        "state_title": BatchState(batch.state).label,
+        "state_title": standing(batch),
         "problem": batch.problem,
         "stopped": stopped(batch) if waiting or batch.state == BatchState.EXPANDING else "",
         "total": total,
@@ -56,6 +57,7 @@ def numbers(batch: Batch) -> dict[str, Any]:
         **parts,
         "bar": {name: _percent(n, total) for name, n in parts.items()},
         "states": [(state, MessageState(state).label, n) for state, n in states.items()],
+        "elsewhere": total - accepted,
         "delivery": [(int(rank), str(title), delivery[rank]) for rank, title in DELIVERY_TITLES],
         "pace": pace(batch, states),
         "said": _said(batch, left, total),
@@ -77,7 +79,14 @@ def _counted(batch: Batch) -> tuple[dict[str, int], dict[int, int]]:
         found = min(n, states[state])
         states[state] -= found
         states[MessageState.CLAIMED] += found
+    if planned := _planned(batch):
+        states[MessageState.HELD if is_scheduled(batch) else MessageState.READY] = planned
     return states, delivery
+
+
+def _planned(batch: Batch) -> int:
+    """How many texts were submitted of a batch that is started and of which none is prepared yet."""
+    return 0 if batch.recipients or batch.expanded_to or batch.state not in UNDER_WAY else how_many(batch)
 
 
 def _percent(part: int, whole: int) -> float:
@@ -126,21 +135,23 @@ def pace(batch: Batch, states: dict[str, int]) -> str:
         return ""
     due = states[MessageState.READY] + states[MessageState.CLAIMED] + states[MessageState.SUBMITTING]
     said = []
-    if due:
-        since = max(filter(None, [batch.started_at, batch.leaves_at]))
-        seconds = min(max((clock.now() - since).total_seconds(), 1.0), LATELY_S)
-        lately = left_lately(batch, seconds)
-        if lately:
-            said.append(_speed(lately / seconds, due))
-        elif seconds < LATELY_S:
-            said.append("The first texts are on their way to the provider.")
-        else:
-            said.append("Nothing has left in the last minute.")
+    if due and not stopped(batch):
+        said.append(_progress(batch, due, states[MessageState.SUBMITTING]))
     if held := states[MessageState.HELD]:
         opens = batch.chunks.filter(state=ChunkState.READY, not_before__gt=clock.now()).aggregate(at=Min("not_before"))
         when = f", the first of them until {moment(opens['at'])}" if opens["at"] else ""
-        said.append(f"{plural(held, 'text waits', 'texts wait')} for quiet hours to end{when}.")
+        said.append(f"{plural(held, 'text waits', 'texts wait')} for quiet hours or a holiday to end{when}.")
     return " ".join(said)
+
+
+def _progress(batch: Batch, due: int, submitting: int) -> str:
+    since = max(filter(None, [batch.started_at, batch.leaves_at]))
+    seconds = min(max((clock.now() - since).total_seconds(), 1.0), LATELY_S)
+    if lately := left_lately(batch, seconds):
+        return _speed(lately / seconds, due)
+    if seconds >= LATELY_S:
+        return "Nothing has left in the last minute."
+    return "The first texts are on their way to the provider." if submitting else "No text has left yet."
 
 
 def _speed(rate: float, due: int) -> str:
@@ -159,7 +170,7 @@ def moment(at: datetime) -> str:
 
 def _said(batch: Batch, left: int, total: int) -> str:
     """What is read out to who cannot see the page: changes with the state and with every tenth, not with every text."""
-    label = BatchState(batch.state).label
+    label = standing(batch)
     if batch.state != BatchState.RUNNING or not total:
         return f"{label}. {batch.problem}".strip()
     return f"{label}: {left * 10 // total * 10}% of {plural(total, 'text', 'texts')} handed over."

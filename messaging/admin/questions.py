@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Max, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 from django.utils import formats, timezone
 from django.utils.timesince import timesince
 
@@ -15,9 +15,10 @@ from messaging.composing.previewing import survey
 from messaging.controls import FailureClass
 from messaging.controls.resending import HOLD
 from messaging.models import Batch, Message
-from messaging.statuses import MOVES, BatchState, Got, MessageState
+from messaging.statuses import MOVES, WHO_GOT, BatchState, Got, MessageState
 from smsportal import clock, phones
 from smsportal.problems import Problem, Wrong
+from smsportal.providers.base import Delivery
 from smsportal.text import plural
 
 # Nothing of it leaves at the moment, so that it is known who would get a correction.
@@ -123,10 +124,13 @@ def _left_alone(classes: list[FailureClass], out: int) -> str:
 
 
 def before_correct(batch: Batch) -> list[str]:
-    counts = controls.outcome_counts(batch)
-    said = [f"{plural(counts[Got.GOT], 'person', 'people')} got “{batch.name}”."]
-    if may_have := counts[Got.MAY_HAVE]:
-        said.append(f"{plural(may_have, 'person', 'people')} may have got it; they are written to as well.")
+    arrived, without = _reached(batch)
+    said = [f"{plural(arrived, 'person', 'people')} got “{batch.name}”."] if arrived else []
+    if without:
+        said.append(
+            f"{plural(without, 'person', 'people')} may have got “{batch.name}”: there is no final report of their text. "
+            "They are written to as well."
+        )
     for each in batch.corrections.exclude(started_at=None).order_by("pk"):
         said.append(f"“{each.name}” was started already. What you write here is one more.")
     return [*said, "Nobody else gets the correction, and who opted out since does not get it either."]
@@ -152,11 +156,19 @@ def reached(batch: Batch) -> str:
     """To whom a correction would go; blank for nobody, while it is sent, and for a single text."""
     if batch.state not in STANDING or batch.single or not batch.recipients:
         return ""
-    counts = controls.outcome_counts(batch)
-    got, may_have = counts[Got.GOT], counts[Got.MAY_HAVE]
-    if not may_have:
-        return f"the {got:,} who got it" if got else ""
-    return f"the {got + may_have:,} who got it or may have" if got else f"the {may_have:,} who may have got it"
+    arrived, without = _reached(batch)
+    if not without:
+        return f"the {arrived:,} who got it" if arrived else ""
+    if not arrived:
+        return f"the {without:,} who may have got it"
+    return f"the {arrived + without:,} who got it or may have it: {without:,} without a final report"
+
+
+def _reached(batch: Batch) -> tuple[int, int]:
+    """To how many it is reported to have come, and how many others got it or may have: together, who are corrected."""
+    arrived = Count("pk", filter=Q(delivery__gte=Delivery.DELIVERED))
+    found = batch.messages.aggregate(arrived=arrived, all=Count("pk", filter=WHO_GOT[Got.GOT] | WHO_GOT[Got.MAY_HAVE]))
+    return found["arrived"], found["all"] - found["arrived"]
 
 
 def before_closing(batch: Batch) -> list[str]:

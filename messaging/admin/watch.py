@@ -17,7 +17,7 @@ from django.urls import reverse
 from messaging import controls
 from messaging.admin import figures, minutes
 from messaging.admin.previews import preview_page, steps
-from messaging.admin.words import sentence
+from messaging.admin.words import is_scheduled, sentence
 from messaging.models import Alert, Batch, Message
 from messaging.statuses import BatchState, ChunkState
 from smsportal import clock, phones
@@ -45,7 +45,7 @@ class BatchPage(Page):
     def watch_page(self, request: HttpRequest) -> HttpResponse:
         batch = self.row
         seen = look(batch) if batch.recipients <= minutes.SMALL else kept(batch).seen
-        alerts = list(batch.alerts.filter(seen_at=None))
+        alerts = list(batch.alerts.filter(seen_at=None).select_related("batch"))
         return self.show(
             request,
             title=batch.name,
@@ -57,7 +57,7 @@ class BatchPage(Page):
             undo_s=undo_s(batch),
             undo_url=self.admin.url("do", batch.pk, "undo"),
             may_undo=who(request).has_perm("messaging.send_batch"),
-            later=batch.state == BatchState.EXPANDING and batch.send_at and batch.send_at > clock.now(),
+            later=is_scheduled(batch),
             alerts=alerts,
             told=is_told(batch, alerts),
             fall=list(steps(self, batch.waterfall or {})),
@@ -109,6 +109,7 @@ def look(batch: Batch) -> Look:
     """Count a batch now. The same for everybody who may see it."""
     shown = {
         "batch": batch,
+        "scheduled": is_scheduled(batch),
         "series": minutes.series(batch),
         "reasons": figures.reasons(batch),
         "latest": [(each, phones.display(each.number.e164), sentence(each)) for each in latest(batch)],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from django.db.models import Q
 from django.utils import timezone
 
+from messaging.controls.recipients import failed
 from messaging.models import Batch
-from messaging.statuses import MOVES, BatchState, allowed
+from messaging.statuses import MOVES, BatchState, allowed, in_words
 from smsportal import clock
 from smsportal.accounts.models import User
 from smsportal.problems import Changed, Conflict, Problem
@@ -52,17 +54,22 @@ def _refusal(batch: Batch, action: str) -> Problem:
 def refusal(batch: Batch, action: str) -> Conflict:
     """Why `action` is not possible: the state, who brought it there and when, and what is possible instead."""
     moves = possible(batch)
-    said = [_SAID.get(each, each) for each in moves]
-    instead = f"Possible now: {', '.join(said)}." if moves else "Nothing more can be done with it."
-    state = BatchState(batch.state).label.lower()
+    said = [_SAID.get(each, each) for each in moves if each != "retry-failed" or failed(batch).exists()]
+    instead = f"Possible now: {', '.join(said)}." if said else "Nothing more can be done with it."
     return Conflict(
-        f"Cannot {_SAID.get(action, action)} {'of ' if action in _SAID else ''}“{batch.name}”: it is {state}{_by_whom(batch)}. {instead}",
+        f"Cannot {_SAID.get(action, action)} {'of ' if action in _SAID else ''}“{batch.name}”: it is {in_words(batch.state)}{_by_whom(batch)}. {instead}",
         allowed=moves,
     )
 
 
 def _by_whom(batch: Batch) -> str:
+    if batch.state == BatchState.FINISHED and batch.finished_at:  # it did so by itself, whoever moved it before
+        return f" since {_moment(batch.finished_at)}"
     if batch.moved_at is None:
         return ""
     who = f" by {batch.moved_by.get_full_name() or batch.moved_by.username}" if batch.moved_by else ""
-    return f", changed{who} on {timezone.localtime(batch.moved_at):%d %B at %H:%M:%S}"
+    return f", changed{who} on {_moment(batch.moved_at)}"
+
+
+def _moment(at: datetime) -> str:
+    return f"{timezone.localtime(at):%d %B at %H:%M:%S}"

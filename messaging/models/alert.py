@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from messaging.models.batch import Batch
+from messaging.statuses import in_words
 from smsportal.accounts.models import OwnedQuerySet, Unit
 from smsportal.rows import Row
 
@@ -38,3 +40,12 @@ class Alert(Row):
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def told(self) -> str:
+        """`text`; as what was said then, once somebody has moved the batch, for its advice may apply no longer."""
+        moved = self.batch.moved_at if self.batch else None
+        if self.batch is None or moved is None or moved <= self.created_at:
+            return self.text
+        since = f"{timezone.localtime(moved):%d %B at %H:%M:%S}"
+        return f"It was said then: “{self.text}” The batch was changed since, on {since}: it is {in_words(self.batch.state)} now."

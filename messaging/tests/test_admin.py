@@ -206,7 +206,7 @@ def test_what_failed_is_told_in_plain_words_and_sent_again(client, twin):
     ("state", "delivery", "reason", "said"),
     [
         ("ready", 0, "", "It waits for its turn"),
-        ("held", 0, "quiet_hours", "held back until the quiet hours end"),
+        ("held", 0, "quiet_hours", "held back until quiet hours or a holiday end"),
         ("accepted", 0, "", "No report has come yet"),
         ("accepted", Delivery.DELIVERED, "", "It arrived."),
         ("accepted", Delivery.FAILED, "", "It did not arrive."),

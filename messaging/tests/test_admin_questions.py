@@ -86,7 +86,7 @@ def test_a_start_says_until_when_its_texts_may_leave(client):
     ("state", "deed", "said", "offered"),
     [
         ("finished", "start", "Cannot start “Moved”: it is finished", "correct"),
-        ("draft", "resume", "Cannot resume “Moved”: it is draft", "cancel"),
+        ("draft", "resume", "Cannot resume “Moved”: it is a draft", "cancel"),
         ("cancelled", "cancel", "Cannot cancel “Moved”: it is cancelled", "correct"),
         ("finished", "retry_failed", "Nothing in this batch failed that could be sent again.", "correct"),
         ("running", "correct", "is still being sent. Pause or cancel it", "cancel"),
@@ -185,8 +185,10 @@ def test_a_cancelled_batch_does_not_deny_what_is_being_handed_over(client):
 
 def test_in_its_first_seconds_a_batch_does_not_complain_of_a_slow_minute(client):
     batch = make_batch(fiction(2))
-    page = client.get(url("change", batch.pk)).text
-    assert "The first texts are on their way to the provider." in page
+    assert "No text has left yet." in client.get(url("change", batch.pk)).text
+    batch.messages.update(state=MessageState.SUBMITTING)
+    cache.clear()
+    assert "The first texts are on their way to the provider." in client.get(url("change", batch.pk)).text
     Batch.objects.update(started_at=clock.after(-90))
     cache.clear()
     assert "Nothing has left in the last minute." in client.get(url("change", batch.pk)).text
@@ -244,7 +246,7 @@ def test_who_would_send_unknown_texts_again_is_told_how_long_to_wait():
 def test_the_first_page_counts_the_texts_of_what_has_not_begun(client):
     controls.submit(draft(students(3), name="Submitted"), actor=None)
     draft(students(1, "Another"), name="A draft")
-    assert [(str(batch), texts) for batch, texts in client.get(reverse("admin:index")).context["latest"]] == [
+    assert [(str(batch), texts) for batch, _, texts in client.get(reverse("admin:index")).context["latest"]] == [
         ("A draft", 0),
         ("Submitted", 3),
     ]

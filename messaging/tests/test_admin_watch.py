@@ -159,7 +159,9 @@ def test_held_texts_are_said_with_the_hour_they_wait_for():
     batch = make_batch(fiction(2))
     batch.messages.update(state=MessageState.HELD, reason=Reason.QUIET_HOURS)
     batch.chunks.update(not_before=clock.after(3600))
-    assert "2 texts wait for quiet hours to end, the first of them until " in figures.numbers(batch)["pace"]
+    assert (
+        "2 texts wait for quiet hours or a holiday to end, the first of them until " in figures.numbers(batch)["pace"]
+    )
 
 
 def test_a_claim_on_the_chunk_counts_as_claimed_and_the_sum_stays():
@@ -381,7 +383,14 @@ def test_a_refusal_names_the_retry_as_people_do(client):
     batch = make_batch(fiction(1))
     said = client.post(url("batch_do", batch.pk, "retry_failed"), {"classes": []}).text
     assert "Choose at least one reason" in said
-    Batch.objects.update(state=BatchState.FINISHED)
+    Batch.objects.update(
+        state=BatchState.FINISHED, finished_at=clock.now(), moved_at=clock.now(), moved_by=make_user("ada")
+    )
+    refused = client.post(url("batch_do", batch.pk, "pause"), follow=True).text
+    assert "it is finished since" in refused
+    assert "by ada" not in refused  # who started it did not finish it
+    assert "Nothing more can be done with it." in refused
+    batch.messages.update(state=MessageState.REJECTED)
     assert "Possible now: retry what failed." in client.post(url("batch_do", batch.pk, "pause"), follow=True).text
 
 

@@ -264,6 +264,7 @@ def test_the_second_to_start_is_told_who_was_first(author):
 def test_a_refusal_names_nobody_when_nobody_is_known():
     batch = draft()
     assert (
-        moves.refusal(batch, "start").detail == "Cannot start “Moved”: it is draft. Possible now: edit, submit, cancel."
+        moves.refusal(batch, "start").detail
+        == "Cannot start “Moved”: it is a draft. Possible now: edit, submit, cancel."
     )
     assert states(batch) == {}

@@ -1,0 +1,115 @@
+"""What the pages of a batch say and count is so, at every moment of it: scheduled, stopped, paused, handed over, over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+
+from messaging import controls
+from messaging.admin import figures
+from messaging.models import Alert, AlertKind, Batch
+from messaging.statuses import BatchState, ChunkState, MessageState
+from messaging.tests.composed import begin, draft, students
+from smsportal import clock
+from smsportal.accounts.models import ProviderAccount
+from smsportal.providers.base import Delivery
+from smsportal.tests.world import fiction, make_batch, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _any_hour(settings):
+    settings.QUIET_HOURS = ""
+    settings.UNDO_SECONDS = 0
+    cache.clear()
+
+
+@pytest.fixture
+def client():
+    made = Client()
+    made.force_login(make_user("mia", groups=("Sender",)))
+    return made
+
+
+def url(page: str, *args) -> str:
+    return reverse(f"admin:messaging_{page}", args=args)
+
+
+def sums(numbers: dict) -> bool:
+    parts = ("waiting", "going", "arrived", "failed", "unclear", "skipped")
+    reported = sum(count for _, _, count in numbers["delivery"]) + numbers["elsewhere"]
+    return numbers["total"] == sum(numbers[part] for part in parts) == reported
+
+
+def test_a_scheduled_batch_is_shown_as_such_with_what_was_submitted(client):
+    batch = begin(draft(students(3), send_at=clock.now() + timedelta(days=1)))
+    page = client.get(url("batch_change", batch.pk)).text
+    assert "Scheduled" in page
+    assert "Being prepared" not in page
+    assert "The texts are being prepared" not in page
+    numbers = figures.numbers(batch)
+    assert (numbers["total"], numbers["waiting"], numbers["said"]) == (3, 3, "Scheduled.")
+    assert sums(numbers)
+    assert "Scheduled" in client.get(url("batch_changelist")).text
+    assert "Scheduled" in client.get(reverse("admin:index")).text
+
+
+def test_of_a_stopped_account_no_text_is_said_to_be_on_its_way():
+    batch = make_batch(fiction(2))
+    ProviderAccount.objects.update(circuit_open=True, circuit_reason="Wrong keys.")
+    batch.refresh_from_db()
+    numbers = figures.numbers(batch)
+    assert "Wrong keys" in numbers["stopped"]
+    assert numbers["pace"] == ""
+
+
+def test_what_is_being_handed_over_is_on_its_way_also_when_paused():
+    batch = make_batch(fiction(4))
+    batch.messages.filter(pk__in=batch.messages.values("pk")[:3]).update(state=MessageState.SUBMITTING)
+    batch.chunks.update(state=ChunkState.SUBMITTING)
+    controls.pause(batch, actor=None)
+    numbers = figures.numbers(batch)
+    assert (numbers["going"], numbers["waiting"], numbers["left"]) == (3, 1, 0)
+    assert sums(numbers)
+
+
+def test_counts_of_reports_sum_up_with_those_not_accepted(client):
+    batch = make_batch(fiction(5))
+    first, *others = batch.messages.values_list("pk", flat=True)
+    batch.messages.filter(pk=first).update(state=MessageState.ACCEPTED, delivery=Delivery.DELIVERED)
+    batch.messages.filter(pk__in=others[:2]).update(state=MessageState.REJECTED)
+    numbers = figures.numbers(batch)
+    assert numbers["elsewhere"] == 4
+    assert sums(numbers)
+    assert "Not with the provider" in client.get(url("batch_change", batch.pk)).text
+
+
+def test_a_correction_names_those_without_a_final_report(client):
+    batch = make_batch(fiction(3))
+    batch.messages.update(state=MessageState.ACCEPTED, delivery=Delivery.DELIVERED)
+    batch.messages.filter(pk=batch.messages.first().pk).update(delivery=Delivery.SENT)
+    Batch.objects.update(state=BatchState.FINISHED)
+    page = client.get(url("batch_change", batch.pk)).text
+    assert "Send a correction to the 3 who got it or may have it: 1 without a final report" in page
+    asked = client.get(url("batch_do", batch.pk, "correct")).text
+    assert "2 people got “Class moved”." in asked
+    assert "1 person may have got “Class moved”: there is no final report" in asked
+
+
+def test_the_advice_of_an_alert_is_told_as_of_then_once_the_batch_was_moved(client):
+    batch = make_batch(fiction(1))
+    advice = "It was to be sent on 2 May and could not be. Resume it to send it now, or cancel it."
+    alert = Alert.objects.create(unit=batch.unit, batch=batch, kind=AlertKind.OVERDUE, text=advice)
+    pages = [reverse("admin:index"), url("alert_change", alert.pk), url("alert_changelist")]
+    for page in pages:
+        assert "It was said then" not in client.get(page).text
+    Batch.objects.update(state=BatchState.DRAFT, moved_at=clock.now())
+    for page in pages:
+        said = client.get(page).text
+        assert f"It was said then: “{advice}” The batch was changed since" in said
+        assert "it is a draft now." in said
