@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -19,14 +19,21 @@ from smsportal import processes
 from smsportal.accounts.models import ProviderAccount, User
 from smsportal.processes import Broken, Crew
 
+BEHIND_A_PROXY: Final = "127.0.0.1:8000"
+
 
 class Command(BaseCommand):
     help = "Migrate, take the accounts from the environment, then serve the portal and do its work until Ctrl-C."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--bind", default="127.0.0.1:8000", help="address and port of the web server")
+        parser.add_argument(
+            "--bind",
+            help="address and port of the web server; without it those of PUBLIC_URL where that names this machine, "
+            f"else {BEHIND_A_PROXY}",
+        )
 
-    def handle(self, *args: Any, bind: str, **options: Any) -> None:
+    def handle(self, *args: Any, bind: str | None, **options: Any) -> None:
+        bind = bind or listens_at(settings.PUBLIC_URL)
         port = int(bind.rpartition(":")[2])
         if processes.is_taken(port):
             raise CommandError(f"Port {port} is taken: stop what runs there, or choose another with --bind.")
@@ -48,6 +55,8 @@ class Command(BaseCommand):
         crew.start("worker", processes.manage("runworker"))
         crew.wait_until(lambda: processes.is_taken(port), f"The portal at {bind}")
         self.stdout.write(f"The portal is open at {settings.PUBLIC_URL}{reverse('admin:index')} until Ctrl-C.")
+        if bind != listens_at(settings.PUBLIC_URL):
+            self.stdout.write(f"It listens at {bind}: what comes to that address must be passed on to it.")
         if not User.objects.filter(is_superuser=True, is_active=True).exists():
             self.stdout.write("Nobody can sign in yet: .venv/bin/python manage.py createsuperuser")
 
@@ -68,6 +77,13 @@ class Command(BaseCommand):
                 if child.name == "twins":
                     tell_twins(crew)
             time.sleep(1)
+
+
+def listens_at(public_url: str) -> str:
+    """Where the web server listens: at PUBLIC_URL itself where nothing can stand before it, else where a proxy finds it."""
+    asked = urlsplit(public_url)
+    is_here = asked.scheme == "http" and asked.hostname in {"127.0.0.1", "localhost"}
+    return f"127.0.0.1:{asked.port}" if is_here and asked.port else BEHIND_A_PROXY
 
 
 def _sandboxes() -> QuerySet[ProviderAccount]:
