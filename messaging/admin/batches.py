@@ -33,7 +33,6 @@ from messaging.admin.questions import (
 from messaging.admin.refusals import why_not
 from messaging.admin.watch import BatchPage, NumbersPage, messages_url, undo_s
 from messaging.admin.words import BATCH_TONES, SCHEDULED, TAGS, how_many, standing
-from messaging.controls.recipients import failed
 from messaging.forms.deeds import CorrectionForm, RetryForm, StartForm
 from messaging.models import Batch
 from messaging.statuses import MOVES, BatchState, MessageState
@@ -132,9 +131,7 @@ class BatchAdmin(PortalAdmin):
 
     def possible(self, request: HttpRequest, row: Batch) -> list[Deed]:
         """Nobody is offered to approve or send again their own batch; a correction says how many would get it."""
-        hidden = (
-            {"approve", "reject", "resend_unknown"} if request.user.pk in {row.author_id, row.submitter_id} else set()
-        )
+        hidden = {"approve", "reject", "resend_unknown"} if row.is_of(request.user) else set()
         people = reached(row)
         if not people or unstarted(row):
             hidden |= {"correct"}
@@ -208,7 +205,8 @@ class BatchAdmin(PortalAdmin):
         permission=SEND,
         form=RetryForm,
         question=before_retry,
-        when=lambda batch: "retry-failed" in controls.possible(batch) and failed(batch).exists(),
+        when=lambda batch: "retry-failed" in controls.possible(batch)
+        and any(each.again for each in controls.failure_classes(batch)),
     )
     def retry_failed(self, request: HttpRequest, batch: Batch, classes: list[str]) -> str:
         controls.retry_failed(batch, actor=who(request), classes=classes)

@@ -177,7 +177,7 @@ class MessageAdmin(PortalAdmin):
 
     def possible(self, request: HttpRequest, row: Message) -> list[Deed]:
         """Nobody is offered to send a text of their own batch again."""
-        mine = request.user.pk in {row.batch.author_id, row.batch.submitter_id}
+        mine = row.batch.is_of(request.user)
         return [each for each in super().possible(request, row) if not (mine and each.name == "send_again")]
 
     @deed(

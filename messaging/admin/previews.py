@@ -78,7 +78,7 @@ def preview_page(page: Page, request: HttpRequest) -> HttpResponse:
         when=when(batch),
         texts=how_many(batch),
         sender=phones.display(batch.sender) if batch.sender.startswith("+") else batch.sender,
-        is_mine=request.user.pk in {batch.author_id, batch.submitter_id},
+        is_mine=batch.is_of(request.user),
         verdicts=[
             each for each in overview["deeds"] if each[0].name in ({"reject"} if stale else {"approve", "reject"})
         ],

@@ -39,7 +39,7 @@ def _why_no_correction(batch: Batch) -> str:
 def _why_not_settled(batch: Batch, person: User, *, again: bool) -> str:
     if not batch.messages.filter(state=MessageState.UNKNOWN).exists():
         return "No text of this batch is unknown any more; nothing needs to be settled."
-    if again and person.pk in {batch.author_id, batch.submitter_id}:
+    if again and batch.is_of(person):
         return "Sending again takes somebody who may approve batches and did not write this one."
     if again and batch.state == BatchState.CANCELLED:
         return "The batch was cancelled, so nothing of it is sent; write the text off."

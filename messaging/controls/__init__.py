@@ -109,7 +109,7 @@ def before_approve(batch: Batch, *, actor: User, seen: str | None = None) -> str
 
 
 def approve(batch: Batch, *, actor: User, seen: str | None = None, found: str | None = None) -> Batch:
-    """Let somebody else's batch go as it was submitted. Raises Conflict for one's own.
+    """Let somebody else's batch go as it was submitted. Raises Conflict for one's own: written, edited or submitted.
 
     `seen`: the snapshot of what the approver was shown; raises Changed when it is another by now. Raises Conflict when
     its lists changed since it was submitted: then it is a draft again. `found`: of `before_approve`.
@@ -131,9 +131,11 @@ def reject(batch: Batch, *, actor: User) -> Batch:
 
 
 def _refuse_own(batch: Batch, actor: User) -> None:
-    if actor.pk in {batch.author_id, batch.submitter_id}:
+    if batch.is_of(actor):
         others = [move for move in possible(batch) if move not in ("approve", "reject")]
-        raise Conflict("Nobody approves or rejects their own batch; ask a colleague.", allowed=others)
+        own = actor.pk in {batch.author_id, batch.submitter_id}
+        why = "" if own else "You edited it, so it is yours, too. "
+        raise Conflict(f"{why}Nobody approves or rejects their own batch; ask a colleague.", allowed=others)
 
 
 def _refuse_unseen(batch: Batch, seen: str | None) -> None:

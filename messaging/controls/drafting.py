@@ -102,6 +102,7 @@ def edit(batch: Batch, *, actor: User | None, revision: int | None = None, **cha
 
 
 def _rewrite(batch: Batch, draft: Draft, actor: User | None) -> Batch:
+    changed = not _says(batch, draft)
     with transaction.atomic():
         move(
             batch,
@@ -114,6 +115,8 @@ def _rewrite(batch: Batch, draft: Draft, actor: User | None) -> Batch:
         )
         batch.lists.set(draft.lists)
         batch.segments.set(draft.segments)
+        if changed and actor is not None:
+            batch.editors.add(actor)
     return batch
 
 

@@ -280,7 +280,7 @@ def _note(rows: Sequence[tuple[int, int]], actor: User, what: str) -> None:
 
 
 def _refuse_resending(batch: Batch, actor: User) -> None:
-    if not actor.has_perm("messaging.approve_batch") or actor.pk in {batch.author_id, batch.submitter_id}:
+    if not actor.has_perm("messaging.approve_batch") or batch.is_of(actor):
         raise Conflict("Sending again takes somebody who may approve batches and did not write this one.")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TypedDict
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models import Count, Q
 
 from contacts.models import Contact, ContactList, PhoneNumber, Segment
 from messaging.models.template import TemplateVersion
 from messaging.statuses import DELIVERY_TITLES, BatchState, ChunkState, MessageState, Reason, shown_state
-from smsportal.accounts.models import OwnedQuerySet, ProviderAccount, Unit
+from smsportal.accounts.models import OwnedQuerySet, ProviderAccount, Unit, User
 from smsportal.claims import Claimable
 from smsportal.providers.base import Delivery
 from smsportal.rows import Row
@@ -66,6 +67,8 @@ class Batch(Row, Claimable):
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     submitter = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     approver = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    # Whoever changed it once; their words may still be in it.
+    editors = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+", blank=True, editable=False)
     # Who made the latest move, and when: what the second of two people clicking is told.
     moved_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     moved_at = models.DateTimeField(null=True, editable=False)
@@ -87,6 +90,12 @@ class Batch(Row, Claimable):
 
     def __str__(self) -> str:
         return self.name
+
+    def is_of(self, person: User | AnonymousUser) -> bool:
+        """Whether `person` wrote, edited or submitted it: nobody approves their own."""
+        if person.pk is None:
+            return False
+        return person.pk in {self.author_id, self.submitter_id} or self.editors.filter(pk=person.pk).exists()
 
     def counts(self) -> dict[str, int]:
         """Messages by state, every state named. Their sum is `recipients`, at every commit."""

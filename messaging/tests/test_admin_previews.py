@@ -179,6 +179,20 @@ def test_a_list_that_changed_since_is_told_before_anybody_approves(client, mia, 
     assert "The lists changed since" in client.get(url("change", batch.pk)).text
 
 
+def test_who_edited_a_batch_is_told_that_it_is_theirs(mia, contact_list, settings):
+    settings.APPROVAL_ABOVE = 1
+    batch = draft(mia, contact_list)
+    ann = make_user("ann", groups=("Approver",))
+    controls.submit(controls.edit(batch, actor=ann, text=f"{batch.text} Hall 7."), actor=mia)
+    browser = Client()
+    browser.force_login(ann)
+    page = browser.get(url("change", batch.pk)).text
+    assert "Nobody approves their own" in page
+    assert url("do", batch.pk, "approve") not in page
+    told = browser.post(url("do", batch.pk, "approve"), {"seen": batch.snapshot}, follow=True).text
+    assert "You edited it, so it is yours, too." in told
+
+
 def test_what_changed_since_it_was_submitted_is_not_offered_to_be_approved(mia, contact_list, settings):
     settings.APPROVAL_ABOVE = 1
     batch = controls.submit(draft(mia, contact_list), actor=mia)

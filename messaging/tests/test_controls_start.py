@@ -139,6 +139,31 @@ def test_nobody_approves_what_is_not_the_submitted_any_more(change, sam, alex, s
     assert controls.approve(batch, actor=alex).state == BatchState.APPROVED
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"text": "Other words. Registrar"}, {"lists": "Others"}, {"send_at": clock.now() + timedelta(days=1)}],
+    ids=["text", "audience", "time"],
+)
+def test_nobody_approves_what_they_changed_whoever_edits_and_submits_it_after_them(sam, alex, settings, change):
+    settings.APPROVAL_ABOVE = 0
+    batch = draft(students(2))
+    change = {name: [students(2, given)] if name == "lists" else given for name, given in change.items()}
+    controls.edit(batch, actor=alex, **change)
+    controls.submit(controls.edit(batch, actor=sam, name="Fire drill"), actor=sam)
+    for verb in (controls.approve, controls.reject):
+        with pytest.raises(Conflict, match=r"^You edited it, so it is yours, too\. Nobody approves") as refused:
+            verb(batch, actor=alex)
+        assert refused.value.allowed == ["edit", "cancel"]
+    assert controls.approve(batch, actor=make_user("kim")).state == BatchState.APPROVED
+
+
+def test_who_saved_it_as_it_was_may_approve(sam, alex, settings):
+    settings.APPROVAL_ABOVE = 0
+    batch = draft(students(2))
+    controls.edit(batch, actor=alex, name=batch.name, text=batch.text)
+    assert controls.approve(controls.submit(batch, actor=sam), actor=alex).approver == alex
+
+
 def test_an_approval_lost_to_one_made_meanwhile_changes_nothing(sam, alex, settings):
     settings.APPROVAL_ABOVE = 0
     batch = controls.submit(draft(students(2)), actor=sam)
