@@ -49,6 +49,8 @@ _FATES: Final = {
     "accepted": Q(state=MessageState.ACCEPTED),
     "failed": Q(state=MessageState.ACCEPTED, delivery=Delivery.FAILED),
     "unknown": Q(state=MessageState.UNKNOWN),
+    # A killed worker leaves many, and most are proven within minutes: they are bad news once they were looked for in vain.
+    "lasting": Q(state=MessageState.UNKNOWN) & (Q(chunk__looks__gt=0) | Q(chunk__look_at=None)),
 }
 _PAGE: Final = 2000
 SETTLED_S: Final = 20  # after which most texts of a batch are reported on, where they are at all
@@ -143,8 +145,8 @@ def _failures(batch: Batch, cohorts: dict[str, dict[str, int]]) -> list[Spike]:
 
 def _unknown(settled: dict[str, int]) -> Iterator[Spike]:
     left = settled["refused"] + settled["accepted"] + settled["unknown"]
-    if share := _share(settled["unknown"], left):
-        said = f"Of {settled['unknown']:,} of {left:,} of {_SETTLED} ({share} %) nobody knows whether they were sent."
+    if share := _share(settled["lasting"], left):
+        said = f"Of {settled['lasting']:,} of {left:,} of {_SETTLED} ({share} %) nobody knows whether they were sent."
         look = "Look whether the provider is in trouble, wait for its receipts, settle what stays unknown"
         yield Spike(AlertKind.UNKNOWN, said, look)
 

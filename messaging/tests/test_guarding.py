@@ -124,6 +124,15 @@ def test_a_batch_whose_texts_are_unknown_pauses_itself_and_tells_what_to_do(batc
     assert guarding.guard() == 0
 
 
+def test_unknown_texts_are_looked_for_before_they_are_a_spike(batch):
+    """As after a killed worker: most of them are proven within minutes."""
+    leave(batch, *[UNKNOWN] * 10, outcome="unknown", ago=30)
+    Chunk.objects.filter(state="accepted").update(look_at=clock.after(90))
+    assert guarding.guard() == 0
+    Chunk.objects.filter(state="accepted").update(looks=1)
+    assert guarding.guard() == 1
+
+
 def test_what_dead_workers_left_unknown_counts(batch):
     leave(batch, *[UNKNOWN] * 10, outcome="unknown")
     Attempt.objects.update(finished_at=None)
