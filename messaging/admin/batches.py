@@ -45,6 +45,7 @@ from smsportal.text import plural
 SEND = "messaging.send_batch"
 APPROVE = "messaging.approve_batch"
 SETTLING = ("close_unknown", "resend_unknown")
+SECOND = ("approve", "reject", "resend_unknown")  # what takes a second person
 
 
 def _in(action: str) -> Any:
@@ -131,13 +132,11 @@ class BatchAdmin(PortalAdmin):
 
     def possible(self, request: HttpRequest, row: Batch) -> list[Deed]:
         """Nobody is offered to approve or send again their own batch; a correction says how many would get it."""
-        hidden = {"approve", "reject", "resend_unknown"} if row.is_of(request.user) else set()
         people = reached(row)
-        if not people or unstarted(row):
-            hidden |= {"correct"}
+        hidden = {"correct"} if not people or unstarted(row) else set()
         found = []
         for each in super().possible(request, row):
-            if each.name in hidden:
+            if each.name in hidden or (each.name in SECOND and row.is_of(request.user)):
                 continue
             label = f"Send a correction to {people}" if each.name == "correct" else each.label
             found.append(replace(each, label=label))
@@ -205,8 +204,9 @@ class BatchAdmin(PortalAdmin):
         permission=SEND,
         form=RetryForm,
         question=before_retry,
-        when=lambda batch: "retry-failed" in controls.possible(batch)
-        and any(each.again for each in controls.failure_classes(batch)),
+        when=lambda batch: (
+            "retry-failed" in controls.possible(batch) and any(each.again for each in controls.failure_classes(batch))
+        ),
     )
     def retry_failed(self, request: HttpRequest, batch: Batch, classes: list[str]) -> str:
         controls.retry_failed(batch, actor=who(request), classes=classes)
