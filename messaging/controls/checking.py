@@ -88,6 +88,8 @@ def check(draft: Draft) -> None:
         errors["channel"] = [f"{draft.account} does not carry “{draft.channel}”."]
     if not draft.sender.strip() or len(draft.sender.strip()) > 32:
         errors["sender"] = ["Name the number the texts come from."]
+    elif draft.corrects is None and (why := _unknown(draft.account, address(draft.sender))):
+        errors["sender"] = [why]
     if draft.operator.strip() and not _is_email(draft.operator.strip()):
         errors["operator"] = ["The operator is an e-mail address."]
     if draft.corrects and (draft.lists or draft.segments):
@@ -182,15 +184,22 @@ def address(text: str) -> str:
         return plain
 
 
+def _unknown(account: ProviderAccount, sender: str) -> str:
+    """Why nothing can leave from `sender`, in one spelling, or "": its account has told its senders, and it is none."""
+    senders = list(account.senders.order_by("address"))
+    if not senders or sender in {address(each.address) for each in senders}:
+        return ""
+    return f"“{sender}” is not a sender of {account}. There are: {', '.join(map(str, senders[:10]))}."
+
+
 def refuse_unsendable(account: ProviderAccount, sender: str, operator: str) -> None:
     """Raise Wrong when nothing could be sent through `account` from `sender`: closed, unknown or nobody to answer."""
     errors: dict[str, list[str]] = {}
     if not account.is_active:
         errors["account"] = [f"{account} is switched off; choose another account or have it switched on."]
-    senders = set(account.senders.values_list("address", flat=True))
-    if senders and sender not in {address(each) for each in senders}:
-        errors["sender"] = [f"“{sender}” is not a sender of {account}. There are: {', '.join(sorted(senders)[:10])}."]
-    elif not senders and not E164.match(sender):
+    if why := _unknown(account, sender):
+        errors["sender"] = [why]
+    elif not E164.match(sender) and not account.senders.exists():
         errors["sender"] = [f"“{sender}” is not a phone number; write it like +13125550100."]
     if abilities_of(account).needs_operator and not operator:
         errors["operator"] = [f"{account} needs an operator: the e-mail address of who gets the answers."]

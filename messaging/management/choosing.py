@@ -59,6 +59,20 @@ def choose_account(slug: str) -> ProviderAccount:
     return found
 
 
+def choose_sender(account: ProviderAccount, named: str) -> str:
+    """The address of the sender of `account` that staff see under this label; else `named`, which is one itself.
+
+    Raises Wrong when several have the label.
+    """
+    told = named.strip().casefold()
+    senders = list(account.senders.order_by("address"))
+    found = [each for each in senders if told in {each.label.casefold(), str(each).casefold()} and told]
+    if len(found) > 1:
+        these = ", ".join(map(str, found))
+        raise Wrong(f"Several senders of {account} are called “{named}”; give the number of one of these: {these}.")
+    return found[0].address if found else named
+
+
 def choose_user(username: str, *permissions: str) -> User:
     """The person of this name. Raises CommandError when there is none, or their account lacks one of `permissions`."""
     found: User = _one(User.objects.filter(username=username), "user", username)

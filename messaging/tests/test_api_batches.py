@@ -220,6 +220,7 @@ def test_a_template_is_pinned_to_its_version(client, contact_list):
         ({"channel": "pigeon"}, "channel"),
         ({"sender": ""}, "sender"),
         ({"operator": "nobody"}, "operator"),
+        ({"sender": "+13125550111"}, "sender"),  # none of the account's
         ({"send_at": "tomorrow"}, "send_at"),
         ({"send_at": "0001-01-01T12:00:00Z"}, "send_at"),
         ({"send_at": "2030-03-10T02:30:00"}, "send_at"),  # no offset, and no such minute in the server's zone

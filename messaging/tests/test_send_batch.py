@@ -53,6 +53,26 @@ def test_the_preview_comes_as_json_when_asked(capsys):
     assert line.endswith("Draft")
 
 
+@pytest.mark.parametrize("named", ["Advising", "advising ", "Advising (+13125550180)", "(312) 555-0180"])
+def test_a_sender_is_named_as_staff_see_it(capsys, named):
+    account = students(1).account
+    account.senders.create(address="+13125550180", label="Advising")
+    run(capsys, "--sender", named)
+    assert Batch.objects.get().sender == "+13125550180"
+
+
+def test_a_sender_that_is_none_makes_no_draft_and_the_others_are_told_with_their_labels(capsys):
+    account = students(1).account
+    for number, label in (("+13125550180", "Advising"), ("+13125550181", "Advising"), ("+13125550182", "")):
+        account.senders.create(address=number, label=label)
+    there = r"Advising \(\+13125550180\), Advising \(\+13125550181\)"
+    with pytest.raises(CommandError, match=rf"“Nobody” is not a sender of .*\. There are: {there}, \+13125550182\."):
+        run(capsys, "--sender", "Nobody")
+    with pytest.raises(CommandError, match=f"Several senders .* give the number of one of these: {there}"):
+        run(capsys, "--sender", "Advising")
+    assert not Batch.objects.exists()
+
+
 def test_it_starts_when_told_to(capsys):
     contact_list = students(3)
     make_user("sam", groups=("Sender",))

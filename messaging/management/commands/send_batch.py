@@ -48,7 +48,9 @@ class Command(BaseCommand):
             "--text", help="the text, with placeholders such as {{First_Name|there}}; - reads it from stdin"
         )
         words.add_argument("--template", help="name or id of a template; its newest version is pinned")
-        parser.add_argument("--sender", required=True, help="the number or name it comes from")
+        parser.add_argument(
+            "--sender", required=True, help="the number it comes from, however written, or its name or label"
+        )
         parser.add_argument("--operator", default="", help="e-mail address of who gets the answers")
         parser.add_argument("--account", help="slug of the provider account (default: the first list's)")
         parser.add_argument("--name", help="what staff will see (default: the names of the lists)")
@@ -84,12 +86,13 @@ class Command(BaseCommand):
             raise CommandError("Name at least one list or --segment to write to.")
         first = lists[0] if lists else segments[0].contact_list
         unit = first.unit
+        account = choosing.choose_account(given["account"]) if given["account"] else first.account
         text = choosing.read_text(given["text"], given.get("stdin"))
         return controls.create(
             actor=actor,
             unit=unit,
-            account=choosing.choose_account(given["account"]) if given["account"] else first.account,
-            sender=given["sender"],
+            account=account,
+            sender=choosing.choose_sender(account, given["sender"]),
             operator=given["operator"],
             name=given["name"] or ", ".join(map(str, [*lists, *segments]))[:200],
             lists=lists,
