@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from unfold.decorators import display
@@ -14,6 +15,19 @@ from messaging.models import Alert
 from messaging.models.alert import AlertKind
 from smsportal.accounts.pages import Page, PortalAdmin
 from smsportal.accounts.parts import Fact, Link, OwnRowsFilter, deed, who
+
+
+class SeenFilter(admin.SimpleListFilter):
+    """Alerts somebody has seen, or nobody yet."""
+
+    title = "seen"
+    parameter_name = "seen"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "Not seen"), ("yes", "Seen")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
+        return queryset.filter(seen_at__isnull=self.value() == "no") if self.value() else queryset
 
 
 class AlertPage(Page):
@@ -35,7 +49,7 @@ class AlertAdmin(PortalAdmin):
     empty_title = "No alerts"
     empty_text = "When many texts of a batch fail or are unknown, many people opt out, a batch is overdue or a draft again, it is told here."
     list_display = ("kind_shown", "about", "said", "created_at", "seen_at", "seen_by")
-    list_filter = ("kind", ("unit", OwnRowsFilter), ("seen_at", admin.EmptyFieldListFilter))
+    list_filter = ("kind", ("unit", OwnRowsFilter), SeenFilter)
     list_select_related = ("batch", "seen_by")
     deeds = ("seen",)
 

@@ -47,7 +47,7 @@ class Culprit:
 
 def culprits(text: str) -> list[Culprit]:
     """The characters, each once, that force `text` to Unicode, in the order they appear."""
-    return [Culprit(each, _name(each), _instead(each)) for each in sms.culprits(text)]
+    return [Culprit(each, name_of(each), _instead(each)) for each in sms.culprits(text)]
 
 
 def plain(text: str, *, drop: bool = False) -> str:
@@ -74,5 +74,10 @@ def _instead(character: str) -> str | None:
     return folded if folded and not sms.culprits(folded) else None
 
 
-def _name(character: str) -> str:
-    return unicodedata.name(character, f"U+{ord(character):04X}").lower()
+def name_of(character: str) -> str:
+    """What people call `character`."""
+    if character == "\t":
+        return "tab"
+    code = f"U+{ord(character):04X}"
+    unnamed = f"control character {code}" if unicodedata.category(character) == "Cc" else code
+    return unicodedata.name(character, "").lower() or unnamed

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, QueryDict
 
 from contacts.models import ContactList, Segment
+from messaging import wording
 from messaging.controls.checking import PASSED
 from messaging.forms.texts import FromForm
 from messaging.forms.times import MinuteField, moment, zone_choices
@@ -19,6 +20,7 @@ from messaging.models import Batch, Sender, Template, TemplateVersion
 from smsportal import clock, phones
 from smsportal.accounts.models import Unit
 from smsportal.accounts.parts import DeedForm, visible, who
+from smsportal.problems import Wrong
 
 BOTH: Final = "You wrote a text and chose a template. Empty the text, or choose “My own text”."
 
@@ -109,8 +111,15 @@ class ComposeForm(FromForm):
         for name, found in rows.items():
             self.fields[name].queryset = found  # type: ignore[attr-defined]
 
+    def clean_name(self) -> str:
+        name = wording.plain(self.cleaned_data["name"])
+        if not name:
+            raise forms.ValidationError("Give the batch a name that can be read.")
+        return name
+
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
+        self._clean_placeholders(given)
         template, text = given.get("template"), (given.get("text") or "").strip()
         if template and text and text.replace("\r\n", "\n") != template.versions.all()[0].text.strip():
             self.add_error("text", BOTH)
@@ -130,6 +139,17 @@ class ComposeForm(FromForm):
         if given.get("send_at") and given.get("expires_at") and given["expires_at"] <= given["send_at"]:
             self.add_error("expires_at", "It ends before it begins; give a time after the one to send at.")
         return given
+
+    def _clean_placeholders(self, given: dict[str, Any]) -> None:
+        """Tell the mistakes of a text beside all others, not only once the others are put right."""
+        template, segments = given.get("template"), given.get("segments") or ()
+        text = template.versions.all()[0].text if template else given.get("text") or ""
+        sources = [*(given.get("lists") or ()), *(each.contact_list for each in segments)]
+        try:
+            wording.placeholders(text)
+            wording.refuse_unknown(text, {each.name: [field.name for field in each.schema()] for each in sources})
+        except Wrong as mistake:
+            self.add_error("text", mistake.errors["text"])
 
     def _moment(self, name: str, wall: datetime, zone: str) -> datetime | None:
         try:

@@ -237,6 +237,25 @@ def test_every_form_has_its_own_token(client, mia, contact_list):
     assert first != second
 
 
+@pytest.mark.parametrize(
+    ("text", "said"), [("Hi {{First_Nme}}", "Did you mean {{First_Name}}?"), ("Hi {{First_Name", "that is not closed")]
+)
+def test_a_mistaken_placeholder_is_told_with_all_other_mistakes(client, mia, contact_list, text, said):
+    page = client.post(url("add"), form_for(contact_list, name="", sender="", text=text)).text
+    assert "Choose the number people see." in page
+    assert said in page
+    alone = client.post(url("add"), form_for(contact_list, text=text)).context["form"]
+    assert [list(alone.errors), len(alone.errors["text"])] == [["text"], 1]
+
+
+def test_a_name_holds_nothing_that_nobody_can_see(client, mia, contact_list):
+    client.post(url("add"), form_for(contact_list, name="Move-in\tday \x07\u202e North"))
+    assert Batch.objects.get().name == "Move-in day North"
+    assert (
+        "Give the batch a name that can be read." in client.post(url("add"), form_for(contact_list, name="\x07")).text
+    )
+
+
 def _edited_by_another(client, contact_list) -> tuple[Batch, dict]:
     """A batch that Ada has edited since Mia opened its form, and what Mia sends."""
     client.post(url("add"), form_for(contact_list))

@@ -101,6 +101,27 @@ def test_a_correction_names_those_without_a_final_report(client):
     assert "1 person may have got “Class moved”: there is no final report" in asked
 
 
+@pytest.mark.parametrize(("code", "offered"), [("Landline", False), ("", True)])
+def test_to_send_again_is_offered_where_it_makes_sense(client, monkeypatch, code, offered):
+    batch = make_batch(fiction(2))
+    batch.messages.update(state=MessageState.ACCEPTED, delivery=Delivery.FAILED, error_code=code)
+    Batch.objects.update(state=BatchState.FINISHED)
+    assert any(each.again for each in controls.failure_classes(batch)) is offered
+    assert ("Send what failed again" in client.get(url("batch_change", batch.pk)).text) is offered
+
+
+def test_alerts_are_found_by_who_has_seen_them(client):
+    batch = make_batch(fiction(1))
+    for text, seen_at in (("Nobody knows", None), ("Somebody knows", clock.now())):
+        Alert.objects.create(unit=batch.unit, batch=batch, kind=AlertKind.FAILURES, text=text, seen_at=seen_at)
+    page = client.get(url("alert_changelist"), {"seen": "no"}).text
+    assert "Not seen" in page
+    assert "Not empty" not in page
+    assert ("Nobody knows" in page, "Somebody knows" in page) == (True, False)
+    page = client.get(url("alert_changelist"), {"seen": "yes"}).text
+    assert ("Nobody knows" in page, "Somebody knows" in page) == (False, True)
+
+
 def test_the_advice_of_an_alert_is_told_as_of_then_once_the_batch_was_moved(client):
     batch = make_batch(fiction(1))
     advice = "It was to be sent on 2 May and could not be. Resume it to send it now, or cancel it."

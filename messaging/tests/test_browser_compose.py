@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from contacts.models import Segment
 from messaging import templating
 from messaging.models import Batch
+from messaging.tests.composed import draft
 from smsportal.tests.test_browser import Desk, desk, sign_in, staff  # noqa: F401 — fixtures
 from smsportal.tests.world import make_contact, make_list
 
@@ -89,3 +90,12 @@ def test_all_of_it_works_without_a_script(desk, lists):  # noqa: F811
     expect(page.locator("#main")).to_contain_text("Ready to be started")
     context.close()
     assert Batch.objects.get().segments.get().name == "Named"
+
+
+def test_a_name_without_a_blank_in_it_makes_no_page_wider_than_the_window(desk, staff):  # noqa: F811
+    people = make_list("People")
+    make_contact(people, "+13125550101", first="W" * 60)
+    batch = draft(people, name="N" * 60)
+    sign_in(desk, "mia")
+    desk.go(f"/admin/messaging/batch/{batch.pk}/change/")  # which looks at the width
+    desk.sees("W" * 60)

@@ -58,6 +58,9 @@ RISKY = {
     "To unsubscribe go to https://example.edu/bye": {"unsubscribe_link"},
     "https://example.edu/unsubscribe?id=4": {"unsubscribe_link"},
     "Call 312-555-0100, 312-555-0101 or (312) 555-0102.": {"many_numbers"},
+    "URGENT ACT NOW: registration for the fall closes tonight, so sign in soon": {"capitals"},
+    "Hello {First_Name}, room 12 it is": {"braces"},
+    "Hello { First_Name|there }, room 12 it is": {"braces"},
     "REGISTRATION CLOSES TONIGHT. SIGN UP NOW OR LOSE YOUR PLACE": {"capitals"},
     "Please note: DO NOT MISS THE FINAL DEADLINE today, friends of the library and the museum": {"capitals"},
     "Class is \u202emoved\u202c to room 12.": {"bidi"},
@@ -135,6 +138,8 @@ CLEAN = [
             "We \u2764\ufe0f\u200d\U0001f525 you \U0001f468\u200d\U0001f469\u200d\U0001f467, 1\ufe0f\u20e3 \u00a9\ufe0f",
             "Hello Wales \U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f",
             "Line one\nLine two\tand a tab",
+            "Send STOP HELP START to see what they do.",
+            "Advisors of NYU, UCLA, MIT & CSU come to {{BUILDING_OF_THEIR_OWN}} {{HALL}} {{ROOM}}.",
             "Parking lot code of conduct: https://example.edu/parking.",
         ],
     ),
@@ -187,6 +192,7 @@ def test_every_finding_says_what_and_what_to_do(text):
 def test_a_text_as_one_person_gets_it_is_asked_for_its_content_only():
     assert {finding.code for finding in lint_content("Your note: SSN 123-45-6789")} == {"ssn"}
     assert lint_content("Class is moved.") == []
+    assert lint_content("Hello MARIA DEL CARMEN RUIZ GARCIA, class is moved.") == []  # it is how they write themselves
 
 
 @pytest.mark.parametrize(

@@ -52,3 +52,10 @@ def test_a_culprit_is_named_and_says_what_could_stand_there():
 def test_no_stand_in_forces_unicode_itself():
     every = "".join(chr(code) for code in range(0x20, 0x3000) if chr(code).isprintable())
     assert [each for each in plain.culprits(every) if each.instead and sms.culprits(each.instead)] == []
+
+
+@pytest.mark.parametrize(
+    ("character", "name"), [("\t", "tab"), ("\x07", "control character U+0007"), ("’", "right single quotation mark")]
+)
+def test_every_character_is_named_so_that_people_know_it(character, name):
+    assert plain.name_of(character) == name

@@ -191,8 +191,8 @@ class Page(View):
         request.current_app = self.admin.admin_site.name
         everywhere = self.admin.admin_site.each_context(request)
         shown = {**everywhere, "opts": self.admin.opts, "original": self.row, "row": self.row, **context}
-        if self.row is not None:
-            shown.setdefault("overview", self.admin.overview(request, self.row))
+        if self.row is not None and "overview" not in context:
+            shown["overview"] = self.admin.overview(request, self.row)
         return TemplateResponse(request, template or self.template, shown)
 
 
@@ -248,4 +248,5 @@ class DeedPage(Page):
             form=form,
             sentences=sentences,
             back=self.after(request),
+            overview={},
         )

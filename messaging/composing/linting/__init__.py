@@ -17,7 +17,7 @@ def lint(text: str, *, names: Collection[str]) -> list[Finding]:
 
     Raises Wrong for broken braces.
     """
-    return [*lint_content(text), *_about_fields(text), *_about_manners(text, names)]
+    return [*lint_content(text), *_about_fields(text), *_about_capitals(text), *_about_manners(text, names)]
 
 
 # --- what the fields of a template tell of it ------------------------------------------------------------------------
@@ -39,7 +39,16 @@ _PRIVATE: Final[dict[str, str]] = {
 }
 
 
+_HALF_BRACED: Final = re.compile(r"(?<!\{)\{ ?[A-Za-z]\w*(?:\|[^{}\n]*)? ?\}(?!\})")
+
+
 def _about_fields(text: str) -> Iterator[Finding]:
+    for literal in dict.fromkeys(_HALF_BRACED.findall(text)):
+        yield Finding(
+            "braces",
+            f"“{literal}” is sent as it stands, to everybody.",
+            f"Write it with two braces on each side if a field is meant: {{{literal}}}.",
+        )
     for name in wording.placeholders(text):
         words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
         parts = {word.lower() for word in words}
@@ -50,6 +59,31 @@ def _about_fields(text: str) -> Iterator[Finding]:
                 f"{{{{{name}}}}} seems to hold {_PRIVATE[code]}.",
                 "Leave it out: say that there is news, and let people sign in to see it.",
             )
+
+
+# --- what is shouted --------------------------------------------------------------------------------------------------
+_COMMANDS: Final = {"STOP", "HELP", "START", "YES", "NO"}
+_SHOUTED_RUN: Final = 3  # words in a row; commas and the like part a list of acronyms
+# Placeholders and web addresses, whose capitals nobody chose: people may be named in capitals.
+_NOT_CHOSEN: Final = re.compile(r"\{\{[^{}]{0,80}\}\}|(?<!\S)\S*(?:://|@)\S+")
+
+
+def _about_capitals(text: str) -> Iterator[Finding]:
+    phrases = re.split(r"[,;/&()\d]", _NOT_CHOSEN.sub(" ", text))
+    if max(map(_longest_run, phrases)) >= _SHOUTED_RUN:
+        yield Finding(
+            "capitals",
+            "Carriers may block texts in capital letters, and people feel shouted at.",
+            "Write it in small ones.",
+        )
+
+
+def _longest_run(phrase: str) -> int:
+    longest = run = 0
+    for word in re.findall(r"[^\W\d_]{2,}", phrase):
+        run = run + 1 if word.isupper() and word not in _COMMANDS else 0
+        longest = max(longest, run)
+    return longest
 
 
 # --- what a text to many people needs --------------------------------------------------------------------------------

@@ -178,36 +178,6 @@ def _phones(text: str) -> Finding | None:
     )
 
 
-def _capitals(text: str) -> Finding | None:
-    words = re.findall(r"[^\W\d_]{2,}", _chosen(text))
-    shouted = [word for word in words if word.isupper() and word not in _COMMANDS]
-    letters, loud = sum(map(len, words)), sum(map(len, shouted))
-    if not (loud > 20 and loud > letters * 0.7) and _longest_run(words) < _SHOUTED_RUN:
-        return None
-    return Finding(
-        "capitals",
-        "Carriers may block texts in capital letters, and people feel shouted at.",
-        "Write it in small ones.",
-    )
-
-
-_COMMANDS: Final = {"STOP", "HELP", "START", "YES", "NO"}
-_SHOUTED_RUN: Final = 5  # words in a row
-
-
-def _longest_run(words: list[str]) -> int:
-    longest = run = 0
-    for word in words:
-        run = run + 1 if word.isupper() else 0
-        longest = max(longest, run)
-    return longest
-
-
-def _chosen(text: str) -> str:
-    """`text` without placeholders and web addresses, whose capitals nobody chose."""
-    return re.sub(r"\{\{[^{}]{0,80}\}\}|(?<!\S)\S*(?:://|@)\S+", " ", text)
-
-
 def _turned(text: str) -> Finding | None:
     if not (found := turning(text)):
         return None
@@ -238,7 +208,6 @@ _CONTENT: Final[tuple[Callable[[str], Finding | None], ...]] = (
     _http,
     _unsubscribe,
     _phones,
-    _capitals,
     _turned,
     _unseen,
 )

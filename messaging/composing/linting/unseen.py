@@ -6,6 +6,8 @@ import re
 import unicodedata
 from typing import Final
 
+from messaging.channels.plain import name_of
+
 # Unicode TR 9: overrides show a text otherwise than it is; the others belong into texts that run from right to left.
 _OVERRIDES: Final = "\u202d\u202e"
 _TURNING: Final = _OVERRIDES + "\u061c\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
@@ -26,19 +28,15 @@ def turning(text: str) -> list[str]:
     """The names of characters that turn the direction of a text without need, each once."""
     found = dict.fromkeys(_turning.findall(text))
     if not found or not _runs_left(text):
-        return [_name(each) for each in found]
-    return [_name(each) for each in found if each in _OVERRIDES]
+        return [name_of(each) for each in found]
+    return [name_of(each) for each in found if each in _OVERRIDES]
 
 
 def unseen(text: str) -> list[str]:
     """The names of other characters nobody sees and no writing needs, each once."""
-    return [_name(each) for each in dict.fromkeys(_unseen.findall(text))]
+    return [name_of(each) for each in dict.fromkeys(_unseen.findall(text))]
 
 
 def _runs_left(text: str) -> bool:
     """Whether letters of it are written from right to left, as in Arabic and Hebrew."""
     return any(unicodedata.bidirectional(each) in {"R", "AL"} and each.isalpha() for each in text)
-
-
-def _name(character: str) -> str:
-    return unicodedata.name(character, f"U+{ord(character):04X}").lower().replace("u+", "U+")
