@@ -113,3 +113,16 @@ def failure_classes(batch: Batch) -> list[FailureClass]:
         trouble = provider.explain(code, said)
         classes.append(FailureClass(code, trouble.title, trouble.advice, waits, trouble.again and waits > 0, gone))
     return sorted(classes, key=lambda each: (-each.number, -each.opted_out, each.code))
+
+
+def refuse_unknown_classes(batch: Batch, classes: Collection[str]) -> None:
+    """Raise Wrong when no text of `batch` failed with one of these codes."""
+    there = [each.code for each in failure_classes(batch)] if classes else []
+    if unknown := [each for each in classes if each not in there]:
+        known = f"There are: {_quoted(there)}." if there else "Nothing in it failed that could be sent again."
+        sentence = f"No text of this batch failed with {_quoted(unknown)}. {known}"
+        raise Wrong(sentence, errors={"classes": [sentence]})
+
+
+def _quoted(codes: Collection[str]) -> str:
+    return ", ".join(f"“{each}”" for each in codes)

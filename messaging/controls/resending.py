@@ -16,9 +16,9 @@ from messaging.composing import per_call
 from messaging.composing.capping import Lately, hold
 from messaging.composing.opening import Opening
 from messaging.controls.moves import move, possible
-from messaging.controls.recipients import failed
+from messaging.controls.recipients import failed, refuse_unknown_classes
 from messaging.models import Attempt, Batch, Chunk, Message, Receipt
-from messaging.statuses import WHO_GOT, BatchState, Got, MessageState, Reason
+from messaging.statuses import MOVES, WHO_GOT, BatchState, Got, MessageState, Reason
 from smsportal import clock
 from smsportal.accounts.models import User
 from smsportal.claims import lock_in_turn
@@ -57,9 +57,11 @@ def retry_failed(batch: Batch, *, actor: User | None, classes: Collection[str] =
     """Set a finished batch running again for what failed in it; ring "sending" afterwards.
 
     `classes`: only what failed with one of these codes (see `failure_classes`). One short transaction per PAGE texts:
-    killed within them, it is asked again once the batch has finished. Raises Wrong when nothing in it (of these codes)
-    failed, Conflict when it is not finished, too late to be sent, or everyone got enough texts lately.
+    killed within them, it is asked again once the batch has finished. Raises Wrong for a code no text failed with or
+    when nothing in it failed, Conflict when it is not finished, too late to be sent, or everyone got enough texts lately.
     """
+    if batch.state in MOVES["retry-failed"]:
+        refuse_unknown_classes(batch, classes)
     chosen, again, begun = failed(batch, classes), _Ready(batch), False
     try:
         for asked in _asked(chosen):

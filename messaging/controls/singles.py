@@ -115,6 +115,9 @@ def _sample_text(batch: Batch, sample: int | None) -> str:
         person = audience.only(sample)
     if person is None or person.reason:
         sentence = "Nobody would get this text, so there is none to try; look at the preview."
+        if sample is not None:
+            why = f"would get no text ({Reason(person.reason).label.lower()})" if person else "is not in its audience"
+            sentence = f"The one whose text is to be tried {why}; name somebody else the batch goes to."
         raise Wrong(sentence, errors={"sample": [sentence]})
     return person.text
 

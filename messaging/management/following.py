@@ -28,6 +28,8 @@ def follow(batch: Batch, say: Callable[[str], None], *, look_s: float = LOOK_S) 
     to approve it, to start it again, or to resume it.
     """
     last, warned = "", False
+    if batch.leaves_at and batch.leaves_at > clock.after(UNATTENDED_S):
+        say("Ctrl-C ends the waiting; the batch stays scheduled and leaves by itself.")
     while True:
         batch.refresh_from_db()
         now = tally([batch])[batch.pk]

@@ -64,6 +64,13 @@ class PreviewSerializer(serializers.Serializer[Any]):
     recipient = SampleSerializer(allow_null=True, help_text="What the number `to` would get; null when none was named.")
 
 
+def parts_of(seen: composing.Preview, recipient: composing.Sample | None = None) -> dict[str, Any]:
+    """A preview as `PreviewSerializer` shows it."""
+    parts = ("waterfall", "samples", "segments", "warnings", "findings")
+    shown = {name: getattr(seen, name) for name in parts}
+    return {**shown, "invalid_by_reason": seen.invalid, "recipient": recipient}
+
+
 class PersonSerializer(serializers.Serializer[Any]):
     """One contact at a step of the waterfall: why, and what to do about it."""
 

@@ -166,6 +166,15 @@ def test_a_test_that_cannot_be_is_refused_by_field(client, batch, body, field):
     assert not Message.objects.exists()
 
 
+def test_a_test_says_why_the_text_of_a_person_cannot_be_tried(client, batch):
+    make_contact(make_list("Other"), "+13125550142", first="Eve")
+    consent.opt_out("+13125550101", source="staff")
+    for sample, why in (("312-555-0142", "is not in its audience"), ("312-555-0101", "(the person opted out)")):
+        answer = post(client, batch, "test-send", {"sample": sample})
+        assert (answer.status_code, why in answer.json()["errors"]["sample"][0]) == (400, True)
+    assert not Message.objects.exists()
+
+
 # --- what failed, what nobody knows ----------------------------------------------------------------------------------
 def test_failures_are_told_with_what_to_do(client, batch):
     finished(batch, MessageState.REJECTED, MessageState.REJECTED, MessageState.ACCEPTED, error_code="30006")

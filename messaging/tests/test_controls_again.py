@@ -104,7 +104,7 @@ def test_what_is_tried_again_after_its_end_is_refused(time_machine):
 @pytest.mark.parametrize("classes", [(), ("Other",)])
 def test_a_batch_without_failures_stays_finished(classes):
     batch = finished({}, FAILED if classes else {})
-    with pytest.raises(Wrong, match="Nothing in this batch failed"):
+    with pytest.raises(Wrong, match="failed with “Other”" if classes else "Nothing in this batch failed"):
         controls.retry_failed(batch, actor=None, classes=classes)
     assert Batch.objects.get().state == BatchState.FINISHED
 

@@ -93,6 +93,10 @@ def test_failures_are_told_by_their_class_with_what_to_do(django_assert_num_quer
         ("BlockedByCarrierUser", "Blocked by the person", 0, False, 1),
     ]
     assert "Too many commas" in found[2].advice
+    there = "“CarrierTimeout”, “”, “400”, “BlockedByCarrierUser”"
+    with pytest.raises(Wrong, match=f"No text of this batch failed with “foo”. There are: {there}") as refused:
+        controls.retry_failed(batch, actor=None, classes=["400", "foo"])
+    assert list(refused.value.errors) == ["classes"]
     controls.retry_failed(batch, actor=None, classes=["", "CarrierTimeout"])
     assert batch.counts()["ready"] == 3
 
@@ -198,7 +202,7 @@ def test_a_test_is_refused_without_a_number_a_recipient_or_consent():
     with pytest.raises(Wrong, match="own phone number is not known") as refused:
         controls.test_send(batch, actor=sam)
     assert list(refused.value.errors) == ["to"]
-    with pytest.raises(Wrong, match="Nobody would get this text"):
+    with pytest.raises(Wrong, match="is not in its audience"):
         controls.test_send(batch, actor=kim, sample=make_number("+13125550155").pk)
     with pytest.raises(Wrong, match="Nobody would get this text"):
         controls.test_send(draft(), actor=kim)

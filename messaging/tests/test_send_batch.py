@@ -13,6 +13,7 @@ from contacts.models import Segment
 from messaging import sending, templating
 from messaging.management import following
 from messaging.models import Batch, Heartbeat
+from messaging.serializers.previews import PreviewSerializer, SampleSerializer
 from messaging.statuses import BatchState
 from messaging.tasks import drain_all
 from messaging.tests.composed import TEXT, students
@@ -49,6 +50,8 @@ def test_the_preview_comes_as_json_when_asked(capsys):
     shown, _, line = run(capsys, "--json", text="Dear {{First_Name}}").rpartition("\n")
     seen = json.loads(shown)
     assert (seen["waterfall"]["will_send"], seen["samples"][0]["text"]) == (3, "Dear Student 0")
+    assert set(seen["samples"][0]) == set(SampleSerializer().fields)  # no key of our own tables
+    assert set(seen) == set(PreviewSerializer().fields)
     assert any("STOP" in warning for warning in seen["warnings"])
     assert line.endswith("Draft")
 
@@ -186,6 +189,22 @@ def test_waiting_for_a_paused_batch_says_why(capsys):
     Batch.objects.update(state=BatchState.PAUSED, problem="Many texts fail.")
     with pytest.raises(CommandError, match=r"is paused: Many texts fail\. It is not waited for"):
         following.follow(Batch.objects.get(), lambda _: None)
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(("--send-at", "2026-12-01T09:00"), True), ((), False)])
+def test_waiting_for_what_leaves_much_later_says_how_to_end_it(capsys, monkeypatch, time_machine, ahead, told):
+    time_machine.move_to(datetime(2026, 11, 1, 15, tzinfo=UTC))
+    students(1)
+
+    def sleep(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(following.time, "sleep", sleep)
+    with pytest.raises(CommandError, match="goes on by itself"):
+        run(capsys, "--yes", "--wait", *ahead)
+    said = capsys.readouterr().out
+    assert ("Ctrl-C ends the waiting; the batch stays scheduled" in said) is told
+    assert Batch.objects.get().state == BatchState.EXPANDING
 
 
 def test_nobody_at_work_is_told_once(capsys, monkeypatch):

@@ -27,7 +27,7 @@ from messaging.serializers.batches import (
     TestSendSerializer,
 )
 from messaging.serializers.messages import MessageSerializer, ResolveSerializer
-from messaging.serializers.previews import PreviewBodySerializer, PreviewSerializer
+from messaging.serializers.previews import PreviewBodySerializer, PreviewSerializer, parts_of
 from messaging.serializers.recipients import recipients_csv
 from messaging.statuses import Got
 from messaging.tallies import tally
@@ -95,10 +95,7 @@ class Batches(View):
         """What would become of the audience, sample texts, segments and warnings. Changes nothing."""
         batch, to = self.get_object(), self.given().get("to")
         seen = composing.preview(batch)
-        recipient = composing.preview_for(batch, to) if to else None
-        parts = ("waterfall", "samples", "segments", "warnings", "findings")
-        shown = {name: getattr(seen, name) for name in parts}
-        return self.answer({**shown, "invalid_by_reason": seen.invalid, "recipient": recipient})
+        return self.answer(parts_of(seen, composing.preview_for(batch, to) if to else None))
 
     def submit(self, request: Request, **_: Any) -> Response:
         """Say that the draft is ready. A small batch is approved by that, a large one waits for a colleague."""

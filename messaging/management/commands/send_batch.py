@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -15,6 +14,7 @@ from messaging.admin.words import waterfall
 from messaging.management import choosing
 from messaging.management.following import follow
 from messaging.models import Batch
+from messaging.serializers.previews import PreviewSerializer, parts_of
 from messaging.statuses import BatchState
 from smsportal import doorbell, phones
 from smsportal.accounts.models import User
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         parser.add_argument("--test-to", metavar="NUMBER", help="first send the text to this number, marked as a test")
         parser.add_argument("--yes", action="store_true", help="submit and start it after the preview")
         parser.add_argument("--wait", action="store_true", help="with --yes: follow it to its end and print a table")
-        parser.add_argument("--json", action="store_true", help="print the preview as JSON")
+        parser.add_argument("--json", action="store_true", help="print the preview as JSON, as the API answers it")
 
     def handle(self, **given: Any) -> None:
         if given["wait"] and not given["yes"]:
@@ -106,7 +106,7 @@ class Command(BaseCommand):
     def _show(self, batch: Batch, *, as_json: bool) -> None:
         seen = composing.preview(batch)
         if as_json:
-            shown = {**asdict(seen), "warnings": seen.warnings}
+            shown = PreviewSerializer(parts_of(seen)).data
             self.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False))
             return
         fall: dict[str, int] = dict(seen.waterfall)  # type: ignore[arg-type]
