@@ -7,9 +7,11 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from django.db import InterfaceError, InternalError, OperationalError, connection, connections, models
+from django.db.backends.utils import CursorWrapper
 
 from smsportal import clock
 
@@ -24,16 +26,41 @@ def run(statement: str, *given: Any) -> int:
     For the few statements that are made for every chunk of a batch: the ORM takes longer to write one than the
     database to carry it out. A list stands for one mark that `among` wrote.
     """
-    with connection.cursor() as cursor:
+    with _cursor() as cursor:
         cursor.execute(statement, _flat(given))
         return int(cursor.rowcount)
 
 
 def read(statement: str, *given: Any) -> list[tuple[Any, ...]]:
     """As `run`, for a statement that gives rows."""
-    with connection.cursor() as cursor:
+    with _cursor() as cursor:
         cursor.execute(statement, _flat(given))
         return list(cursor.fetchall())
+
+
+def _cursor() -> CursorWrapper:
+    """A cursor for statements made again and again: PostgreSQL parses and plans each only once for a connection.
+
+    Django's own writes the values into the text, so that no two statements are alike. Behind a pooler that lends a session
+    for a transaction only, which DISABLE_SERVER_SIDE_CURSORS tells Django, too, nothing is kept in a session.
+    """
+    if connection.vendor != "postgresql" or connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+        return connection.cursor()
+    here: Any = connections[connection.alias]
+    here.ensure_connection()
+    wrapped: CursorWrapper = here._prepare_cursor(_prepared()(here.connection))  # counted and watched as any other
+    return wrapped
+
+
+@cache
+def _prepared() -> type[Any]:
+    import psycopg  # needed on PostgreSQL only
+
+    class Prepared(psycopg.Cursor[Any]):
+        def execute(self, query: Any, params: Any = None, **more: Any) -> Any:
+            return super().execute(query, params, **{**more, "prepare": True})
+
+    return Prepared
 
 
 def among(column: str, ids: Sequence[int]) -> str:
@@ -83,7 +110,7 @@ def update_each(
     sets += [f"{quote(name)} = %s" for name in fixed] + ([also] if also else [])
     ending = f" AND {where}" if where else ""
     changed, step = 0, _ROWS if connection.vendor == "sqlite" else max(1, len(rows))
-    with connection.cursor() as cursor:
+    with _cursor() as cursor:
         for start in range(0, len(rows), step):
             page = rows[start : start + step]
             lists = [_column(field, [row[place] for row in page]) for place, field in enumerate(fields)]
