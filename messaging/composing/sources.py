@@ -16,7 +16,7 @@ from messaging.zones import FIELD
 PAGE: Final = 2000  # numbers per transaction of composing; twenty full chunks at Ocelot
 # Contacts read at a time, of all sources together. Few and large: a database that has not counted a list just imported
 # sorts the rest of it for every query, and one that chooses to merge reads the numbers from the first on.
-READ: Final = 20_000
+READ: Final = 10_000
 
 # One contact: PhoneNumber.id, Contact.id, ContactList.id, E.164, opted out, e-mail, first and last name, and where a
 # text or a time zone needs them, the list's own fields.
@@ -92,3 +92,4 @@ def read(source: QuerySet[Any, Row], after: int, sources: int = 1) -> Iterator[R
         if len(found) < at_once:
             return
         after = found[-1][0]
+        del found  # else twice as many are held while the next ones are read
