@@ -20,12 +20,12 @@ class Size:
     """How much is measured: the texts of a round at 0 ms, at `latency_ms`, and of the typical loop."""
 
     fast: int = 24_000
-    late: int = 64_000  # twenty for each thread in turn, so that the beginning and the end do not count for much
+    late: int = 128_000  # forty for each thread in turn, so that the beginning and the end do not count for much
     typical: int = 2_000
     rounds: int = 5
     latency_ms: int = 200
     threads: int = 32
-    seconds: float = 75.0  # after which no further round of a part begins
+    seconds: float = 100.0  # after which no further round of a part begins
 
 
 USUAL = Size()

@@ -75,6 +75,8 @@ class Driver:
         self.opening: set[Poster] = set()
         self.under_way: dict[Poster, Intent] = {}
         self.answered: dict[int, bool] = {}  # chunks whose outcome is not written yet, and whether all went well
+        self.unwritten: list[outcomes.Done] = []  # until those before them are written
+        self.is_writing = False
         self.stock: list[Taken] = []
         self.stocked_at = 0.0
         self.after = 0  # the batch whose turn it was
@@ -205,6 +207,7 @@ class Driver:
                 if isinstance(told, Stocked):
                     self._stocked(told.taken)
                 elif isinstance(told, Written):
+                    self.is_writing = False
                     for chunk in told.chunks:
                         self.answered.pop(chunk, None)
                 elif told.intent is not None and told.decision is not None:
@@ -230,14 +233,18 @@ class Driver:
         self._give_back()
 
     def _write_down(self, done: list[outcomes.Done]) -> None:
-        if not done:
+        """Have outcomes written: those that come in while others are being written share the next transaction."""
+        self.unwritten += done
+        if self.is_writing or not self.unwritten:
             return
+        group, self.unwritten = self.unwritten[:BEHIND], self.unwritten[BEHIND:]
+        self.is_writing = True
 
         def write() -> None:
             try:
-                self._record(done)
+                self._record(group)
             finally:
-                self.news.put(Written({intent.held.pk for intent, _ in done}))
+                self.news.put(Written({intent.held.pk for intent, _ in group}))
 
         self.clerk.do(write)
 
@@ -270,7 +277,7 @@ class Driver:
 
     def _finish(self) -> None:
         """Nothing new any more: write down what is under way, give back what is not, and let the threads go."""
-        while self.under_way:
+        while self.under_way or self.unwritten or self.is_writing:
             self._write_down(self._hear(TICK_S))
         self.clerk.finish()
         while not self.news.empty():

@@ -171,6 +171,32 @@ def test_accounts_are_driven_side_by_side(twin, transactional_db):
     assert {each.batch.account_id for each in Chunk.objects.select_related("batch")} == {one.pk, two.pk}
 
 
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no clerk: outcomes are written at once")
+def test_outcomes_that_wait_share_a_transaction(twin, transactional_db, monkeypatch):
+    small_calls()
+    batch = make_batch(fiction(200))
+    real, together, all_answered = sending.write_down, [], threading.Event()
+
+    def held_up(done):
+        if not together:
+            all_answered.wait(10)
+        together.append(len(done))
+        return real(done)
+
+    def answer(provider, intent, real=sending.hand_over):
+        told = real(provider, intent)
+        if len(twin.ocelot.sent) >= 100:
+            all_answered.set()
+        return told
+
+    monkeypatch.setattr(sending, "write_down", held_up)
+    monkeypatch.setattr(sending, "hand_over", answer)
+    drivers.drive(4)
+    assert counts(batch) == {"accepted": 200}
+    assert sum(together) == 20
+    assert together[1] >= 5
+
+
 def test_an_opt_out_between_claim_and_intent_is_obeyed(twin):
     batch = make_batch(fiction(3))
     taken = sending.take(4)
