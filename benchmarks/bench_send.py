@@ -20,7 +20,7 @@ class Size:
     """How much is measured: the texts of a round at 0 ms, at `latency_ms`, and of the typical loop."""
 
     fast: int = 24_000
-    late: int = 128_000  # forty for each thread in turn, so that the beginning and the end do not count for much
+    late: int = 96_000  # thirty for each thread in turn, so that the beginning and the end do not count for much
     typical: int = 2_000
     rounds: int = 5
     latency_ms: int = 200

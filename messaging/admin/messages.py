@@ -15,7 +15,7 @@ from unfold.decorators import display
 from contacts.admin.search import by_person
 from messaging import controls
 from messaging.admin.questions import before_sending_again
-from messaging.admin.words import TAGS, sentence, tone
+from messaging.admin.words import TAGS, earlier_try, sentence, tone
 from messaging.forms import SingleForm
 from messaging.models import Attempt, Message
 from messaging.statuses import DELIVERY_TITLES, BatchState, MessageState, Reason
@@ -51,6 +51,7 @@ class MessagePage(Page):
             title=f"Text to {phones.display(self.row.number.e164)}",
             message=self.row,
             sentence=sentence(self.row),
+            earlier_try=earlier_try(self.row),
             tone=tone(self.row),
             receipts=[
                 (each, _SOURCES.get(each.source, each.source), titles.get(each.delivery, "") if each.delivery else "")

@@ -85,6 +85,17 @@ def sentence(message: Message) -> str:
     return f"{said} {'What happened' if message.state == MessageState.UNKNOWN else 'The provider says'}: {why.rstrip('.')}."
 
 
+def earlier_try(message: Message) -> str:
+    """That an earlier try than the last one was sent, for people; blank when none is known to have been."""
+    if not message.double_send:
+        return ""
+    if message.state == MessageState.ACCEPTED:
+        return "An earlier try turned out to have been sent as well: this person got the text twice."
+    if message.state in {MessageState.UNKNOWN, MessageState.WRITTEN_OFF, MessageState.SUBMITTING}:
+        return "An earlier try turned out to have been sent: this person got the text, perhaps twice."
+    return "An earlier try turned out to have been sent: this person got the text once. Do not send it again."
+
+
 def tone(message: Message) -> str:
     """good, warn, bad or info."""
     if message.state == MessageState.ACCEPTED:

@@ -210,12 +210,17 @@ def _went_out(told: Iterable[Receipt], attempt: int) -> bool:
 
 
 def _see_doubles(row: Message, pairs: Sequence[tuple[News, Match]], told: Sequence[Receipt]) -> None:
-    """An earlier attempt that went out as well is an incident: the person may have the text twice."""
+    """An earlier attempt that went out as well is an incident: the person may have the text twice.
+
+    Where the latest was refused they have it once; that is no incident, but it must not be sent again.
+    """
     earlier = {each.attempt for each in told if each.attempt < row.attempt}
     doubled = any(_went_out(told, attempt) for attempt in earlier)
     if doubled and not row.double_send:
-        pairs[-1][0].changes.append("sent twice")
-        log.error("Message %s went out in more than one of its %s attempts", row.uuid, row.attempt)
+        once = row.state == MessageState.REJECTED
+        pairs[-1][0].changes.append("sent before" if once else "sent twice")
+        if not once:
+            log.error("Message %s went out in more than one of its %s attempts", row.uuid, row.attempt)
     row.double_send = doubled
 
 

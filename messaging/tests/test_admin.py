@@ -222,6 +222,15 @@ def test_every_message_says_what_became_of_it_in_a_sentence(client, state, deliv
     assert said in client.get(url("message_change", message.pk)).text
 
 
+@pytest.mark.parametrize(
+    ("state", "said"), [("accepted", "text twice"), ("unknown", "perhaps twice"), ("rejected", "got the text once")]
+)
+def test_an_earlier_try_that_was_sent_is_told_as_it_is(client, state, said):
+    message = make_batch(fiction(1)).messages.get()
+    Message.objects.filter(pk=message.pk).update(state=state, attempt=2, double_send=True)
+    assert said in client.get(url("message_change", message.pk)).text
+
+
 def test_an_unknown_text_is_closed_or_sent_again_by_somebody_else(client):
     batch = make_batch(fiction(2))
     batch.messages.update(state=MessageState.UNKNOWN)

@@ -153,6 +153,14 @@ def test_an_earlier_attempt_that_went_out_too_is_an_incident(word, doubled, deli
     assert ("more than one" in caplog.text) is doubled
 
 
+def test_an_earlier_attempt_that_went_out_before_a_refusal_was_got_once(caplog):
+    (message,) = make_sent(attempt=2, state="rejected")
+    with caplog.at_level(logging.ERROR):
+        tell([status(message, "sent", attempt=1)])
+    assert fresh(message).double_send
+    assert "more than one" not in caplog.text
+
+
 def test_a_late_word_of_an_attempt_known_to_have_failed_is_no_incident():
     (message,) = make_sent(attempt=2)
     Receipt.objects.create(

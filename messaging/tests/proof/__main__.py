@@ -7,6 +7,7 @@ come to its end; why stands on stderr.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -86,4 +87,5 @@ def _version() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser("make proof", description=__doc__.split("\n\n")[1]).parse_args()  # it takes no words
     raise SystemExit(main())
