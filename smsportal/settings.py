@@ -125,7 +125,9 @@ TEMPLATES = [
     },
 ]
 
-DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR}/db.sqlite3")}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url_config(env.str("DATABASE_URL", default="") or f"sqlite:///{VAR}/db.sqlite3")
+}
 _database = DATABASES["default"]
 if _database["ENGINE"].endswith("sqlite3"):
     # Immediate transactions: a deferred one that turns writer late fails with "database is locked" at once.

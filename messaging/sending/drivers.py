@@ -53,7 +53,14 @@ class _Drivers:
 
     def _drive_one(self) -> bool:
         """Drive an account nobody drives, as long as it takes. False, after a moment, when nothing was sent."""
-        accounts = self._idle()
+        try:
+            accounts = self._idle()
+        except AWAY:
+            if not self.others:
+                raise
+            # Those that are driven may have hours of work: they must not be waited for before anybody looks again.
+            connection.close()
+            accounts = []
         made = 0
         if accounts:
             own = Driver(accounts[0], self.threads, self._look_and_stop)

@@ -20,6 +20,7 @@ from messaging.sending.claiming import Taken, lease_s
 from messaging.statuses import BatchState, ChunkState, MessageState, Reason
 from smsportal import clock
 from smsportal.claims import Claim, lock_in_turn
+from smsportal.problems import Wrong
 from smsportal.providers.base import Envelope, Outgoing
 from smsportal.sql import among, insert_few, read, run
 
@@ -86,11 +87,15 @@ def _allowed(taken: Sequence[Taken], answered: Collection[int]) -> tuple[list[Ta
     going: list[Taken] = []
     staying: list[Callable[[], None]] = []
     for each in taken:
-        opens_at = _opens_at(each)
-        late = each.batch.expires_at is not None and each.batch.expires_at <= now
-        if late:
+        if each.batch.expires_at is not None and each.batch.expires_at <= now:
             staying.append(partial(releasing.expire, each.held.pk))
-        elif states[each.held.pk, each.held.fence] != BatchState.RUNNING or opens_at is not None or len(going) >= room:
+            continue
+        try:
+            opens_at = _opens_at(each)
+        except Wrong as never:
+            staying.append(partial(releasing.shelve, each.held.pk, never.detail))
+            continue
+        if states[each.held.pk, each.held.fence] != BatchState.RUNNING or opens_at is not None or len(going) >= room:
             staying.append(partial(releasing.release, each.held.pk, opens_at=opens_at))
         else:
             going.append(each)

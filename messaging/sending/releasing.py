@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
 from django.db.models import Case, F, QuerySet, Value, When
 
-from messaging.models import Attempt, Batch, Chunk, Message
+from messaging.models import Alert, AlertKind, Attempt, Batch, Chunk, Message
 from messaging.sending.answers import Verdict
 from messaging.statuses import BatchState, ChunkState, MessageState, Reason
 from smsportal import clock
 from smsportal.claims import Claim, lock_shared, still_held
+from smsportal.text import clean
 
+log = logging.getLogger(__name__)
+
+SHELVED: Final = timedelta(days=1)
 AT_WORK: Final = (MessageState.READY, MessageState.HELD, MessageState.SUBMITTING)
 
 
@@ -44,6 +49,29 @@ def release(chunk_id: int, *, opens_at: datetime | None = None) -> None:
     other.update(state=state, reason=reason, updated_at=clock.now())
     given = {"not_before": opens_at} if opens_at else {}
     Chunk.objects.filter(pk=chunk_id).update(state=ChunkState.READY, owner="", lease_until=None, **given)
+
+
+def shelve(chunk_id: int, why: str) -> None:
+    """Hold a chunk nothing of which left and that may leave at no hour anybody can foresee; pause its batch, and tell staff `why`.
+
+    It is looked at again when holidays or quiet hours change, and after a day; whoever resumes the batch has the rest of
+    it sent meanwhile. In the transaction of its lock.
+    """
+    batch, now = lock_batch(chunk_id), clock.now()
+    release(chunk_id, opens_at=now + SHELVED)
+    problem = clean(f"It paused itself. {why}", 500)
+    running = Batch.objects.filter(pk=batch.pk, state=BatchState.RUNNING)
+    if running.update(
+        state=BatchState.PAUSED,
+        resume_to=BatchState.RUNNING,
+        problem=problem,
+        moved_by=None,
+        moved_at=now,
+        updated_at=now,
+    ):
+        text = clean(f"“{batch.name}” paused itself. {why} Resume it to send what may leave, or cancel it.", 500)
+        Alert.objects.create(unit_id=batch.unit_id, batch=batch, kind=AlertKind.OVERDUE, text=text)
+        log.error("Batch %s paused itself: %s", batch.pk, why)
 
 
 def expire(chunk_id: int) -> None:

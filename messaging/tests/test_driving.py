@@ -171,6 +171,28 @@ def test_accounts_are_driven_side_by_side(twin, transactional_db):
     assert {each.batch.account_id for each in Chunk.objects.select_related("batch")} == {one.pk, two.pk}
 
 
+def test_a_cut_connection_keeps_no_account_waiting_for_another(twin, transactional_db, monkeypatch):
+    small_calls(5)
+    slow, quick = make_account("second"), make_account()
+    long, short = make_batch(fiction(40)), make_batch(fiction(10, 50), list_name="Second")
+    Batch.objects.filter(pk=long.pk).update(account=slow)
+    twin.faults.add("latency", on="send", latency_ms=200)
+    real, later = drivers.due_accounts, []
+
+    def due():
+        if not later and Batch.objects.get(pk=short.pk).state == BatchState.FINISHED:
+            later.append(make_batch(fiction(5, 70), list_name="Third"))
+            Batch.objects.filter(pk=later[0].pk).update(account=quick)
+            raise OperationalError("server closed the connection unexpectedly")
+        return real()
+
+    monkeypatch.setattr(drivers, "due_accounts", due)
+    drivers.drive(1)
+    assert [counts(each) for each in (long, short, *later)] == [{"accepted": 40}, {"accepted": 10}, {"accepted": 5}]
+    numbers = [each["e164"] for each in twin.ocelot.sent]
+    assert numbers.index(fiction(1, 70)[0]) < len(numbers) - 10
+
+
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no clerk: outcomes are written at once")
 def test_outcomes_that_wait_share_a_transaction(twin, transactional_db, monkeypatch):
     small_calls()

@@ -172,6 +172,31 @@ def test_a_worker_that_remembers_a_removed_day_holds_it_for_a_minute_at_most(twi
     assert len(twin.ocelot.sent) == 4
 
 
+def test_what_may_never_leave_pauses_its_batch_and_holds_up_no_other(twin):
+    closed, free = make_batch(fiction(3)), make_batch(fiction(2, 10), list_name="Second")
+    other = make_unit("Advising")
+    type(free).objects.filter(pk=free.pk).update(unit=other)
+    unit = closed.unit
+    Holiday.objects.bulk_create(
+        Holiday(day=NOON.date() + timedelta(days=each), name="Break", unit=unit) for each in range(75)
+    )
+    forget_holidays()
+    drain_all()
+    closed.refresh_from_db()
+    assert {each["e164"] for each in twin.ocelot.sent} == set(fiction(2, 10))
+    assert (closed.state, closed.resume_to) == ("paused", "running")
+    assert "Within 60 days there is no moment" in closed.problem
+    (alert,) = closed.alerts.all()
+    assert "Resume it to send what may leave, or cancel it." in alert.text
+    Holiday.objects.all().delete()
+    forget_holidays()
+    controls.resume(closed, actor=None)
+    assert sweeping.settle().moved == 1
+    drain_all()
+    assert len(twin.ocelot.sent) == 5
+    assert balanced(closed)
+
+
 def test_many_chunks_are_moved_page_by_page(held, monkeypatch, django_assert_max_num_queries):
     monkeypatch.setattr(holding, "CHUNKS", 4)
     Chunk.objects.bulk_create(
