@@ -47,13 +47,11 @@ def test_it_previews_and_writes_a_draft(capsys):
 
 def test_the_preview_comes_as_json_when_asked(capsys):
     students(3)
-    shown, _, line = run(capsys, "--json", text="Dear {{First_Name}}").rpartition("\n")
-    seen = json.loads(shown)
+    seen = json.loads(run(capsys, "--json", text="Dear {{First_Name}}"))
     assert (seen["waterfall"]["will_send"], seen["samples"][0]["text"]) == (3, "Dear Student 0")
     assert set(seen["samples"][0]) == set(SampleSerializer().fields)  # no key of our own tables
     assert set(seen) == set(PreviewSerializer().fields)
     assert any("STOP" in warning for warning in seen["warnings"])
-    assert line.endswith("Draft")
 
 
 @pytest.mark.parametrize("named", ["Advising", "advising ", "Advising (+13125550180)", "(312) 555-0180"])
@@ -173,6 +171,18 @@ def test_only_a_batch_that_was_handed_over_ended_well(batch_state, state, well):
     batch.messages.update(state=state)
     Batch.objects.update(state=batch_state)
     assert following.follow(batch, lambda _: None) is well
+
+
+@pytest.mark.usefixtures("_at_work")
+def test_with_json_everything_else_is_told_beside_it(capsys):
+    students(3)
+    call_command("send_batch", "Fall freshmen", "--text", TEXT, "--sender", FROM,
+                 "--json", "--yes", "--wait", "--test-to", "312-555-0188")  # fmt: skip
+    said = capsys.readouterr()
+    assert json.loads(said.out)["waterfall"]["will_send"] == 3
+    assert str(Batch.objects.get(single=False).uuid) in said.err
+    assert "A test is on its way" in said.err
+    assert "Finished: 3 of 3 done: 3 handed over" in said.err
 
 
 @pytest.mark.usefixtures("_at_work")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -35,6 +36,7 @@ class Command(BaseCommand):
         "Exit code 1 when something is wrong; with --wait also when it did not finish, or a text was refused or is unknown."
     )
     stealth_options = ("stdin",)
+    say: Callable[[str], None]  # tells what is not the preview
 
     def create_parser(self, prog_name: str, subcommand: str, **more: Any) -> Any:
         shown = {"epilog": f"examples:{EXAMPLES}", "formatter_class": RawDescriptionHelpFormatter}
@@ -60,11 +62,16 @@ class Command(BaseCommand):
         parser.add_argument("--test-to", metavar="NUMBER", help="first send the text to this number, marked as a test")
         parser.add_argument("--yes", action="store_true", help="submit and start it after the preview")
         parser.add_argument("--wait", action="store_true", help="with --yes: follow it to its end and print a table")
-        parser.add_argument("--json", action="store_true", help="print the preview as JSON, as the API answers it")
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="print the preview as JSON, as the API answers it; stdout has nothing else",
+        )
 
     def handle(self, **given: Any) -> None:
         if given["wait"] and not given["yes"]:
             raise CommandError("--wait follows a batch that was started; add --yes.")
+        self.say = self._beside if given["json"] else self.stdout.write
         try:
             batch = self._draft(given)
             self._show(batch, as_json=given["json"])
@@ -74,9 +81,13 @@ class Command(BaseCommand):
                 self._send(batch)
         except Problem as problem:
             raise CommandError(problem.detail) from problem
-        self.stdout.write(f"{batch.uuid} {batch.name}: {BatchState(batch.state).label}")
+        self.say(f"{batch.uuid} {batch.name}: {BatchState(batch.state).label}")
         if given["wait"]:
             self._wait(batch)
+
+    def _beside(self, line: str) -> None:
+        """Write to stderr, in the colours of what is no error."""
+        self.stderr.write(line, style_func=str)
 
     def _draft(self, given: dict[str, Any]) -> Batch:
         actor = _actor(given)
@@ -129,7 +140,7 @@ class Command(BaseCommand):
     def _test(self, batch: Batch, number: str) -> None:
         message = controls.test_send(batch, actor=batch.author, to=number)
         doorbell.ring("sending")
-        self.stdout.write(f"\nA test is on its way to {phones.display(message.number.e164)}.")
+        self.say(f"\nA test is on its way to {phones.display(message.number.e164)}.")
 
     def _send(self, batch: Batch) -> None:
         controls.submit(batch, actor=batch.author)
@@ -139,7 +150,7 @@ class Command(BaseCommand):
 
     def _wait(self, batch: Batch) -> None:
         try:
-            well = follow(batch, self.stdout.write)
+            well = follow(batch, self.say)
         except KeyboardInterrupt:
             raise CommandError(f"Not waited for any longer; “{batch}” goes on by itself.") from None
         if not well:
