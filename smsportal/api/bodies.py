@@ -1,4 +1,4 @@
-"""What a request body must be: JSON that both databases can store, with known fields only."""
+"""What a request body must be: of a length that is said, JSON that both databases can store, known fields only."""
 
 from __future__ import annotations
 
@@ -9,8 +9,28 @@ from typing import Any, Final
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+
+from smsportal.problems import Problem
 
 _DEPTH: Final = 30
+
+
+class NoLength(Problem):
+    """A body, or what may be one, whose length is not said: 411."""
+
+    status = 411
+    title = "The length of the body is missing"
+
+
+def length_of(request: Request) -> int:
+    """The length of the body, 0 where there is none. Raises NoLength when the body would not be read or not as a whole."""
+    said = request.META.get("CONTENT_LENGTH") or ""
+    # Django takes a body without a Content-Length for an empty one: the call would be carried out without it.
+    in_chunks = "HTTP_TRANSFER_ENCODING" in request.META
+    if in_chunks or (not said.isdecimal() if said else request.read(1)):
+        raise NoLength("Send a Content-Length, and no Transfer-Encoding. Nothing was done.")
+    return int(said or 0)
 
 
 class StrictJSONParser(JSONParser):

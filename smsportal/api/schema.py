@@ -16,6 +16,7 @@ _PROBLEMS: Final = {
     404: "There is nothing that you can see.",
     405: "The address does not take this method.",
     406: "Only JSON can be answered.",
+    411: "The length of the body is missing.",
     413: "The request is too large.",
     429: "Too many requests.",
 }

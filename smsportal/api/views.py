@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from smsportal.accounts.models import User
-from smsportal.api.bodies import StrictSerializer
+from smsportal.api.bodies import StrictSerializer, length_of
 from smsportal.api.once import Effect, answer_once
 from smsportal.api.queries import PAGING, filters_of, refuse_unknown
 from smsportal.api.rights import Call, lacking
@@ -57,7 +57,7 @@ class View(GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.IMPORT_MAX_BYTES + _BESIDE_THE_FILE:
+        if length_of(request) > settings.IMPORT_MAX_BYTES + _BESIDE_THE_FILE:
             raise RequestDataTooBig
         if request.method == "POST" and (act := getattr(self, "post", None)):
             if self.call.takes is None and (request.data or not isinstance(request.data, Mapping)):
