@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from django.conf import settings
 from django.db.models import Count, Max, Q, QuerySet
@@ -10,12 +11,13 @@ from django.utils import formats, timezone
 from django.utils.timesince import timesince
 
 from messaging import controls
-from messaging.admin.words import how_many
+from messaging.admin.words import how_many, is_scheduled
 from messaging.composing.previewing import survey
+from messaging.composing.sources import HAS_IT, to_correct
 from messaging.controls import FailureClass
 from messaging.controls.resending import HOLD
 from messaging.models import Batch, Message
-from messaging.statuses import MOVES, WHO_GOT, BatchState, Got, MessageState
+from messaging.statuses import MOVES, BatchState, MessageState
 from smsportal import clock, phones
 from smsportal.problems import Problem, Wrong
 from smsportal.providers.base import Delivery
@@ -75,15 +77,51 @@ def _held(batch: Batch) -> int:
 def before_resume(batch: Batch) -> list[str]:
     counts = batch.counts()
     waiting = counts[MessageState.READY] + counts[MessageState.HELD] + counts[MessageState.CLAIMED]
+    to = f"{waiting:,} more" if waiting else ""
     said = [f"{plural(waiting, 'text still waits; it leaves', 'texts still wait; they leave')} from now on."]
     if not waiting:
         said = ["None of its texts waits any more, so nothing else leaves. Resuming only lets it finish."]
     if batch.resume_to == BatchState.EXPANDING:
+        to = f"{how_many(batch):,} more" if not batch.expanded_to else "all its people who have not got it"
         said = ["Not all of its texts are prepared yet. Preparing goes on now, then they leave."]
         if late := _late(batch):
             most = "" if batch.expanded_to else f" to {plural(how_many(batch), 'person', 'people')}"
             said.insert(0, f"{late} Resuming it sends it now{most}.")
+    said = [*_corrected(batch, to), *said]
     return [f"Why it was paused: {batch.problem}", *said] if batch.problem else said
+
+
+def _corrected(batch: Batch, to: str) -> list[str]:
+    """Which corrections of `batch` there are and how far they are, and that to go on sends the wrong text `to` people."""
+    said = [sentence for each in batch.corrections.order_by("pk") if (sentence := _correcting(each))]
+    what = "what it corrects" if len(said) == 1 else "what they correct"
+    return [*said, f"Going on sends {what} to {to}."] if said and to else said
+
+
+def _correcting(correction: Batch) -> str:
+    """What a correction has done and how far it is; blank of a cancelled one nobody got."""
+    name, state = f"“{correction.name}”", BatchState(correction.state)
+    if state in {BatchState.FINISHED, BatchState.CANCELLED}:
+        got = plural(correction.messages.filter(HAS_IT).count(), "person", "people")
+        if state == BatchState.FINISHED:
+            return f"{name} has corrected this text for {got}: it is sent."
+        return "" if got.startswith("0 ") else f"{name} corrected this text for {got} before it was cancelled."
+    preparing = correction.expanded_to and BatchState.EXPANDING in (state, correction.resume_to)
+    number = 0 if preparing else how_many(correction)  # so far only some of them are counted
+    people = f" for {plural(number, 'person', 'people')}" if number else ""
+    how_far = "scheduled" if is_scheduled(correction) else _HOW_FAR[state]
+    return f"{name} corrects this text{people}: it is {how_far}."
+
+
+_HOW_FAR: Final[dict[str, str]] = {
+    BatchState.DRAFT: "still a draft, so nobody has got it",
+    BatchState.PENDING_APPROVAL: "waiting for approval, so nobody has got it",
+    BatchState.APPROVED: "approved and not started, so nobody has got it",
+    BatchState.REJECTED: "not approved, so nobody has got it",
+    BatchState.EXPANDING: "being prepared",
+    BatchState.RUNNING: "being sent",
+    BatchState.PAUSED: "paused",
+}
 
 
 def before_cancel(batch: Batch) -> list[str]:
@@ -113,7 +151,12 @@ def before_retry(batch: Batch) -> list[str]:
         f"{plural(number, 'text was', 'texts were')} refused or did not arrive. What you choose is sent once more.",
         "Texts that arrived or are unknown are not touched.",
     ]
+    said = [*_corrected(batch, _again(number)), *said]
     return [*said, _left_alone(classes, out)] if out else said
+
+
+def _again(number: int) -> str:
+    return f"{plural(number, 'person', 'people')} again" if number else ""
 
 
 def _left_alone(classes: list[FailureClass], out: int) -> str:
@@ -124,15 +167,22 @@ def _left_alone(classes: list[FailureClass], out: int) -> str:
 
 
 def before_correct(batch: Batch) -> list[str]:
-    arrived, without = _reached(batch)
-    said = [f"{plural(arrived, 'person', 'people')} got “{batch.name}”."] if arrived else []
-    if without:
+    whom = _reached(batch)
+    name, only = f"“{batch.name}”", " and no correction yet" if whom.left_out else ""
+    said = [f"{plural(whom.arrived, 'person', 'people')} got {name}{only}."] if whom.arrived else []
+    if whom.without:
         said.append(
-            f"{plural(without, 'person', 'people')} may have got “{batch.name}”: there is no final report of their text. "
-            "They are written to as well."
+            f"{plural(whom.without, 'person', 'people')} may have got {name}{only}: there is no final report of their "
+            "text. They are written to as well."
+        )
+    if whom.left_out:
+        said.append(
+            f"{plural(whom.left_out, 'person is', 'people are')} left out here: they are in an earlier correction. "
+            "If what that one says is wrong, correct it on its own page."
         )
     for each in batch.corrections.exclude(started_at=None).order_by("pk"):
-        said.append(f"“{each.name}” was started already. What you write here is one more.")
+        more = " It goes to the same people: they get both." if whom.again else ""
+        said.append(f"“{each.name}” was started already. What you write here is one more.{more}")
     return [*said, "Nobody else gets the correction, and who opted out since does not get it either."]
 
 
@@ -156,19 +206,33 @@ def reached(batch: Batch) -> str:
     """To whom a correction would go; blank for nobody, while it is sent, and for a single text."""
     if batch.state not in STANDING or batch.single or not batch.recipients:
         return ""
-    arrived, without = _reached(batch)
+    arrived, without, left_out, again = _reached(batch)
+    more = " and no correction yet" if left_out else ", once more" if again else ""
     if not without:
-        return f"the {arrived:,} who got it" if arrived else ""
+        return f"the {arrived:,} who got it{more}" if arrived else ""
     if not arrived:
-        return f"the {without:,} who may have got it"
-    return f"the {arrived + without:,} who got it or may have it: {without:,} without a final report"
+        return f"the {without:,} who may have got it{more}"
+    return f"the {arrived + without:,} who got it or may have it{more}: {without:,} without a final report"
 
 
-def _reached(batch: Batch) -> tuple[int, int]:
-    """To how many it is reported to have come, and how many others got it or may have: together, who are corrected."""
+class _Whom(NamedTuple):
+    """To how many who get a correction the text is reported to have come, and how many others may have it.
+
+    `left_out`: how many are in an earlier correction; `again`: all of them are, and get one more.
+    """
+
+    arrived: int
+    without: int
+    left_out: int
+    again: bool
+
+
+def _reached(batch: Batch) -> _Whom:
+    whom = to_correct(batch)
     arrived = Count("pk", filter=Q(delivery__gte=Delivery.DELIVERED))
-    found = batch.messages.aggregate(arrived=arrived, all=Count("pk", filter=WHO_GOT[Got.GOT] | WHO_GOT[Got.MAY_HAVE]))
-    return found["arrived"], found["all"] - found["arrived"]
+    found = whom.texts.aggregate(arrived=arrived, all=Count("pk"))
+    left_out = batch.messages.filter(HAS_IT).count() - found["all"] if whom.narrowed else 0
+    return _Whom(found["arrived"], found["all"] - found["arrived"], left_out, whom.again)
 
 
 def before_closing(batch: Batch) -> list[str]:
@@ -181,8 +245,10 @@ def before_closing(batch: Batch) -> list[str]:
 
 def before_resending(batch: Batch) -> list[str]:
     unknown = batch.messages.filter(state=MessageState.UNKNOWN)
+    number = unknown.count()
     said = [
-        f"{plural(unknown.count(), 'text', 'texts')} may have been sent already: then those people get it twice.",
+        *_corrected(batch, _again(number)),
+        f"{plural(number, 'text', 'texts')} may have been sent already: then those people get it twice.",
         "Only do this when a second text does less harm than none.",
         "Who opted out since is not written to.",
     ]
@@ -191,6 +257,7 @@ def before_resending(batch: Batch) -> list[str]:
 
 def before_sending_again(message: Message) -> list[str]:
     return [
+        *_corrected(message.batch, "this person again"),
         "The text may have been sent already: then the person gets it twice.",
         "Only do this when a second text does less harm than none.",
         *_hold(Message.objects.filter(pk=message.pk), "it"),

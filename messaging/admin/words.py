@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from messaging.composing.sources import to_correct
 from messaging.models import Batch, Message
-from messaging.statuses import BatchState, MessageState, Reason
+from messaging.statuses import MOVES, BatchState, MessageState, Reason
 from smsportal import clock
 from smsportal.providers.base import Delivery
 
@@ -126,7 +127,11 @@ _WATERFALL: Final[tuple[tuple[str, str], ...]] = (
 
 def waterfall(batch: Batch) -> list[tuple[str, str]]:
     """The steps from the audience of `batch` to what is sent, each with its sentence."""
-    first = "Got the first text, or may have got it" if batch.corrects_id else _WATERFALL[0][1]
+    first = _WATERFALL[0][1]
+    if batch.corrects is not None:
+        first = "Got the first text, or may have got it"
+        if batch.state in MOVES["edit"] and to_correct(batch.corrects, batch).narrowed:
+            first += ", and no earlier correction"
     return [("audience", first), *_WATERFALL[1:]]
 
 

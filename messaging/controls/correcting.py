@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from messaging.composing.sources import HAS_IT
 from messaging.controls.checking import Draft
 from messaging.controls.drafting import write
 from messaging.controls.moves import possible
 from messaging.models import Batch
-from messaging.statuses import MOVES, WHO_GOT, BatchState, Got
+from messaging.statuses import MOVES, BatchState
 from smsportal.accounts.models import User
 from smsportal.problems import Conflict
 from smsportal.text import clean
@@ -20,6 +21,7 @@ _STANDING = frozenset({BatchState.PAUSED, BatchState.FINISHED, BatchState.CANCEL
 def correct(batch: Batch, *, actor: User | None, text: str, name: str = "", token: str = "") -> Batch:
     """A new draft to everyone who got the text of `batch`, or may have got it, from the same sender.
 
+    Who is in an earlier correction of it is left out; where all are, it goes to all of them again (see `to_correct`).
     Raises Conflict while it is being sent, when nobody got it, for a single text and while another correction of it
     has not begun; Wrong when the text is wrong. `token` as of `create`.
     """
@@ -33,8 +35,7 @@ def correct(batch: Batch, *, actor: User | None, text: str, name: str = "", toke
             f"“{batch.name}” is still being sent. Pause or cancel it; then correct it to those who got it.",
             allowed=possible(batch),
         )
-    got = WHO_GOT[Got.GOT] | WHO_GOT[Got.MAY_HAVE]
-    if batch.state not in _STANDING or not batch.messages.filter(got).exists():
+    if batch.state not in _STANDING or not batch.messages.filter(HAS_IT).exists():
         raise Conflict(f"Nobody got “{batch.name}”, so there is nothing to correct.", allowed=possible(batch))
     draft = Draft(
         name=name.strip() or f"Correction: {batch.name}"[:200],

@@ -45,7 +45,7 @@ class Batch(Row, Claimable):
     operator = models.EmailField(blank=True)
     lists = models.ManyToManyField(ContactList, blank=True, related_name="batches")
     segments = models.ManyToManyField(Segment, blank=True, related_name="batches")
-    # A correction: its audience is who got the text of this batch, or may have got it.
+    # A correction: its audience is who got the text of this batch, or may have got it, and no earlier correction.
     corrects = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="corrections")
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, null=True, blank=True)
     text = models.TextField(help_text="The text as it stands in this revision, placeholders included.")

@@ -223,6 +223,66 @@ def test_a_second_correction_is_one_that_is_known_to_be_one(client):
     assert "“Correction: Class moved” was started already. What you write here is one more." in asked
 
 
+def test_a_further_correction_says_whom_it_leaves_out(client):
+    batch = finished(state=MessageState.ACCEPTED, delivery=Delivery.DELIVERED)
+    fix = compose(begin(controls.correct(batch, actor=None, text="Room 12. Registrar")))
+    page = client.get(url("change", batch.pk)).text
+    assert "Send a correction to the 2 who got it, once more" in page
+    assert "It goes to the same people: they get both." in client.get(url("do", batch.pk, "correct")).text
+    fix.messages.first().delete()  # somebody got the first text after that
+    assert "Send a correction to the 1 who got it and no correction yet" in client.get(url("change", batch.pk)).text
+    asked = client.get(url("do", batch.pk, "correct")).text
+    assert "1 person got “Class moved” and no correction yet." in asked
+    assert "1 person is left out here: they are in an earlier correction." in asked
+    further = controls.correct(batch, actor=None, text="Room 13. Registrar")
+    assert (
+        "Got the first text, or may have got it, and no earlier correction"
+        in client.get(url("change", further.pk)).text
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("draft", "“Correction: Class moved” corrects this text: it is still a draft, so nobody has got it."),
+        ("pending_approval", "corrects this text for 2 people: it is waiting for approval, so nobody has got it."),
+        ("expanding", "“Correction: Class moved” corrects this text for 2 people: it is being prepared."),
+        ("running", "“Correction: Class moved” corrects this text for 2 people: it is being sent."),
+        ("finished", "“Correction: Class moved” has corrected this text for 2 people: it is sent."),
+        ("cancelled", "“Correction: Class moved” corrected this text for 2 people before it was cancelled."),
+    ],
+)
+def test_who_would_go_on_with_a_wrong_text_is_told_of_its_correction(client, state, said):
+    batch = make_batch(fiction(5))
+    one, two, failed, unknown = batch.messages.values_list("pk", flat=True)[:4]
+    batch.messages.filter(pk__in=[one, two]).update(state=MessageState.ACCEPTED)
+    controls.pause(batch, actor=None)
+    fix = controls.correct(batch, actor=None, text="Room 12. Registrar")
+    if state != "draft":
+        fix = begin(fix) if state in {"pending_approval", "expanding"} else compose(begin(fix))
+    fix.messages.update(state=MessageState.ACCEPTED)
+    Batch.objects.filter(pk=fix.pk).update(state=state)
+    asked = client.get(url("do", batch.pk, "resume")).text
+    assert said in asked
+    assert "Going on sends what it corrects to 3 more." in asked
+    batch.messages.filter(pk=failed).update(state=MessageState.REJECTED)
+    batch.messages.filter(pk=unknown).update(state=MessageState.UNKNOWN)
+    Batch.objects.filter(pk=batch.pk).update(state=BatchState.FINISHED)
+    asked = client.get(url("do", batch.pk, "retry_failed")).text
+    ann = signed_in("ann", "Approver").get(url("do", batch.pk, "resend_unknown")).text
+    for page in (asked, ann):
+        assert said in page
+        assert "Going on sends what it corrects to 1 person again." in page
+
+
+def test_a_cancelled_correction_nobody_got_is_not_spoken_of(client):
+    batch = make_batch(fiction(2))
+    batch.messages.filter(pk=batch.messages.first().pk).update(state=MessageState.ACCEPTED)
+    controls.pause(batch, actor=None)
+    controls.cancel(controls.correct(batch, actor=None, text="Room 12. Registrar"), actor=None)
+    assert "correct" not in client.get(url("do", batch.pk, "resume")).text.split("1 text still waits")[0][-400:]
+
+
 def test_people_who_may_have_got_it_are_not_said_to_have_got_it(client):
     batch = finished(state=MessageState.UNKNOWN)
     assert "Send a correction to the 2 who may have got it" in client.get(url("change", batch.pk)).text

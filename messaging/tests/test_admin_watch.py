@@ -218,7 +218,7 @@ def test_a_page_asks_as_much_for_many_texts_as_for_few(client, texts, django_ass
     batch = make_batch(fiction(texts))
     fate(batch, state=MessageState.ACCEPTED, delivery=Delivery.FAILED, error_code="Landline")
     Batch.objects.update(state=BatchState.FINISHED, finished_at=clock.now())
-    for page, most in (("change", 18), ("numbers", 12), ("outcome", 15)):
+    for page, most in (("change", 19), ("numbers", 12), ("outcome", 15)):
         with django_assert_max_num_queries(most):
             assert client.get(url(f"batch_{page}", batch.pk)).status_code == 200
     for deed in ("retry_failed", "correct", "close_unknown"):

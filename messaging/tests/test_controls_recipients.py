@@ -4,6 +4,8 @@ import pytest
 
 from contacts.models import PhoneNumber
 from messaging import controls
+from messaging.composing.previewing import preview
+from messaging.composing.sources import to_correct
 from messaging.controls import recipients
 from messaging.models import Batch, Message
 from messaging.statuses import BatchState, Got, MessageState
@@ -179,6 +181,37 @@ def test_while_a_correction_waits_there_is_no_second_but_its_own_form_may_say_it
     second = controls.correct(batch, actor=None, text="It is on Friday. Registrar")
     compose(begin(second))
     assert controls.correct(batch, actor=None, text="It was on Friday. Registrar") != second
+
+
+def test_a_further_correction_leaves_out_who_is_in_an_earlier_one_as_long_as_somebody_is_left():
+    one, two, three, four = fiction(4)
+    batch = finished({}, {}, {"state": "ready"}, {"state": "ready"})
+
+    def corrected(*, cancelled=False):
+        fix = controls.correct(batch, actor=None, text="It is on Friday. Registrar")
+        to = list(compose(begin(fix)).messages.order_by("number__e164").values_list("number__e164", flat=True))
+        fix.messages.filter(number__e164=two).update(state="rejected")  # may be sent again, so it counts
+        fix.messages.exclude(number__e164=two).update(state="skipped" if cancelled else "accepted")
+        Batch.objects.filter(pk=fix.pk).update(state="cancelled" if cancelled else "finished")
+        return to
+
+    assert corrected(cancelled=True) == [one, two]
+    assert corrected() == [one, two]
+    assert corrected() == [one, two]  # all have one, so it goes to all of them again
+    batch.messages.filter(number__e164=three).update(state="accepted")
+    assert corrected() == [three]
+    batch.messages.filter(number__e164=four).update(state="unknown")
+    assert corrected() == [four]
+
+
+def test_while_a_correction_is_prepared_a_further_one_is_for_all_who_got_the_text():
+    batch = finished({}, {})
+    begin(controls.correct(batch, actor=None, text="It is on Friday. Registrar"))
+    further = controls.correct(batch, actor=None, text="It is on Monday. Registrar")
+    assert preview(further).recipients == 2
+    assert to_correct(batch).again
+    compose(Batch.objects.get(state="expanding"))
+    assert (to_correct(batch, further).again, preview(further).recipients) == (True, 2)
 
 
 # --- tests to oneself ------------------------------------------------------------------------------------------------
