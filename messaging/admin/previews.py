@@ -55,9 +55,15 @@ class Step(NamedTuple):
 def preview_page(page: Page, request: HttpRequest) -> HttpResponse:
     """What the batch of `page` would do. Nothing is written, so a refresh shows the lists as they are now."""
     batch: Batch = page.row
-    problem, seen, digest = None, None, ""
+    hidden, seen, digest = False, None, ""
+    problem: Problem | None = None
     try:
-        seen, digest = survey(batch)
+        controls.refuse_hidden(batch, who(request))
+    except Wrong as found:
+        problem, hidden = found, True
+    try:
+        if not hidden:
+            seen, digest = survey(batch)
     except Problem as found:
         problem = found
     stale = batch.state in SUBMITTED and seen is not None and digest != batch.snapshot
@@ -69,6 +75,7 @@ def preview_page(page: Page, request: HttpRequest) -> HttpResponse:
         batch=batch,
         preview=seen,
         problem=problem,
+        hidden=hidden,
         stale=stale,
         fall=list(steps(page, seen.waterfall, seen.invalid)) if seen else [],
         findings=[(each, _link(page, each.code)) for each in seen.findings] if seen else [],
@@ -80,7 +87,9 @@ def preview_page(page: Page, request: HttpRequest) -> HttpResponse:
         sender=phones.display(batch.sender) if batch.sender.startswith("+") else batch.sender,
         is_mine=batch.is_of(request.user),
         verdicts=[
-            each for each in overview["deeds"] if each[0].name in ({"reject"} if stale else {"approve", "reject"})
+            each
+            for each in overview["deeds"]
+            if each[0].name in ({"reject"} if stale or hidden else {"approve", "reject"})
         ],
         terms=json.dumps(terms(batch)),
         overview={
@@ -210,6 +219,8 @@ class PeoplePage(Page):
     def get(self, request: HttpRequest, step: str) -> HttpResponse:
         after = key(request.GET.get("after", "")) or 0
         fallen = composing.fallen(self.row, step) if self.row.recipients else None
+        if fallen is None:
+            controls.refuse_hidden(self.row, who(request))
         return self.show(
             request,
             **(fallers(self.row, step, after) if fallen is None else fates(fallen, after)),
@@ -251,6 +262,7 @@ class TestPage(Page):
         return redirect(self.after(request))
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
+        controls.refuse_hidden(self.row, who(request))
         sample = key(request.POST.get("sample", ""))
         to = request.POST.get("to", "")
         with transaction.atomic():

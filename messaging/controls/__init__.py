@@ -10,7 +10,14 @@ from django.db.models import BooleanField, Case, F, Q, Value, When
 
 from contacts.models import ContactList, Segment
 from messaging.composing.previewing import LISTS_CHANGED, Preview, snapshot, survey
-from messaging.controls.checking import refuse_expired, refuse_overdue, refuse_unasked, refuse_unsendable
+from messaging.controls.checking import (
+    refuse_expired,
+    refuse_hidden,
+    refuse_overdue,
+    refuse_sources,
+    refuse_unasked,
+    refuse_unsendable,
+)
 from messaging.controls.correcting import correct
 from messaging.controls.drafting import VOIDED, create, edit
 from messaging.controls.moves import move, possible, refusal, undoable
@@ -41,6 +48,7 @@ __all__ = [
     "outcome_rows",
     "pause",
     "possible",
+    "refuse_hidden",
     "reject",
     "resolve_unknown",
     "resolve_unknowns",
@@ -67,6 +75,7 @@ def before_submit(batch: Batch) -> tuple[Preview, str]:
     For whoever submits in a transaction: on SQLite nobody else writes as long as one is open.
     """
     _refuse_unless(batch, "submit")
+    refuse_sources(batch)
     refuse_overdue(batch)
     refuse_unsendable(batch.account, batch.sender, batch.operator)
     refuse_expired(batch.expires_at, _leaves_at(batch) or clock.now())

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db.models import Q
 from django.utils import timezone
 
 from contacts.models import ContactList, Segment
@@ -19,7 +20,7 @@ from messaging.composing.audience import abilities_of
 from messaging.composing.opening import is_overdue
 from messaging.models import Batch, TemplateVersion
 from smsportal import clock, phones
-from smsportal.accounts.models import ProviderAccount
+from smsportal.accounts.models import ProviderAccount, Unit, User
 from smsportal.problems import Problem, Wrong
 from smsportal.text import clean
 
@@ -30,6 +31,7 @@ PASSED: Final = {
     "send_at": "This moment has passed. Choose a later one, or leave it blank to send at once.",
     "expires_at": "This moment has passed. Choose a later one, or leave it blank if it stays valid.",
 }
+NO_LIST: Final = "Its list was removed, so there is nobody to write to. Edit it and choose a list."
 _OPTIONS_MEAN_TEXT: Final = "Options are texts by name, such as {“campaign”: “fall”}."
 
 
@@ -79,8 +81,8 @@ class Draft:
         return list({each.pk: each for each in found}.values())
 
 
-def check(draft: Draft) -> None:
-    """Raise Wrong with every mistake of `draft` by field."""
+def check(draft: Draft, unit: Unit) -> None:
+    """Raise Wrong with every mistake of `draft`, a batch of `unit`, by field."""
     errors: dict[str, list[str]] = {}
     if not draft.name.strip() or len(draft.name.strip()) > 200:
         errors["name"] = ["Give the batch a name of at most 200 characters."]
@@ -94,6 +96,8 @@ def check(draft: Draft) -> None:
         errors["operator"] = ["The operator is an e-mail address."]
     if draft.corrects and (draft.lists or draft.segments):
         errors["lists"] = ["A correction goes to those who got the first text; it takes no lists."]
+    else:
+        errors |= _foreign(unit, draft.lists, draft.segments)
     errors |= _time_mistakes(draft)
     if not all(isinstance(part, str) for pair in draft.provider_options.items() for part in pair):
         errors["provider_options"] = [_OPTIONS_MEAN_TEXT]
@@ -101,6 +105,47 @@ def check(draft: Draft) -> None:
         errors["text"] = sentences
     if errors:
         raise Wrong(" ".join(sentence for found in errors.values() for sentence in found), errors=errors)
+
+
+def _foreign(unit: Unit, lists: Sequence[ContactList], segments: Sequence[Segment]) -> dict[str, list[str]]:
+    """Which lists and segments are not of `unit`, by field. A segment is of the unit of its list, for so are its people."""
+    found: dict[str, list[tuple[ContactList | Segment, ContactList]]] = {
+        "lists": [(each, each) for each in lists if each.unit_id != unit.pk],
+        "segments": [(each, each.contact_list) for each in segments if each.contact_list.unit_id != unit.pk],
+    }
+    return {
+        field: [
+            f"“{each}” belongs to {owner.unit}, this batch to {unit}. Leave it out, or write a batch of {owner.unit} to it."
+            for each, owner in rows
+        ]
+        for field, rows in found.items()
+        if rows
+    }
+
+
+def refuse_sources(batch: Batch) -> None:
+    """Raise Wrong when a draft has no list or segment left, or one that is not of its unit."""
+    if batch.corrects_id:
+        return
+    lists, segments = list(batch.lists.all()), list(batch.segments.select_related("contact_list"))
+    errors = _foreign(batch.unit, lists, segments)
+    if not lists and not segments:
+        errors = {"lists": [NO_LIST]}
+    if errors:
+        raise Wrong(" ".join(sentence for found in errors.values() for sentence in found), errors=errors)
+
+
+def refuse_hidden(batch: Batch, person: User) -> None:
+    """Raise Wrong when the people of `batch` stand in a list of a unit whose rows `person` may not see."""
+    if batch.corrects_id or person.has_perm("accounts.see_all_units"):
+        return
+    used = ContactList.objects.filter(Q(batches=batch) | Q(segments__batches=batch))
+    if hidden := used.exclude(unit__in=person.units.all()).select_related("unit").first():
+        sentence = (
+            f"“{hidden}” belongs to {hidden.unit}, whose lists you may not see, so nobody is shown. "
+            f"Leave it out of this batch, or ask {hidden.unit}."
+        )
+        raise Wrong(sentence, errors={"lists": [sentence]})
 
 
 def _time_mistakes(draft: Draft) -> dict[str, list[str]]:

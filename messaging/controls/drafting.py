@@ -63,7 +63,7 @@ def create(
 
 def write(draft: Draft, *, actor: User | None, unit: Unit, token: str = "") -> Batch:
     """Store a checked draft as a new batch, or find the batch this form has made already."""
-    check(draft)
+    check(draft, unit)
     made = Batch.objects.filter(unit=unit, token=token) if token else Batch.objects.none()
     if (earlier := made.first()) is None:
         try:
@@ -97,7 +97,7 @@ def edit(batch: Batch, *, actor: User | None, revision: int | None = None, **cha
     if revision is not None and revision != batch.revision:
         raise Changed(f"“{batch.name}” was edited meanwhile. Look at it again.")
     draft = _changed(batch, changes)
-    check(draft)
+    check(draft, batch.unit)
     return _rewrite(batch, draft, actor)
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest, QueryDict
 
 from contacts.models import ContactList, Segment
@@ -38,12 +39,23 @@ class Sources(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
     """Rows to choose from; a key that no database can hold is refused like any other that is not on offer."""
 
     widget = forms.CheckboxSelectMultiple
+    with_units = False
+
+    def label_from_instance(self, obj: Any) -> str:
+        owner = obj.contact_list if isinstance(obj, Segment) else obj
+        return f"{obj} ({owner.unit})" if self.with_units else str(obj)
 
     def clean(self, value: Any) -> Any:
         for each in value or ():
             if len(str(each)) > 18:
                 raise forms.ValidationError(self.error_messages["invalid_choice"], "invalid_choice", {"value": each})
         return super().clean(value)
+
+
+def _keys(given: Any) -> list[int]:
+    """The keys of rows that an address names; what can be none in either database is left out."""
+    texts = [str(each) for each in given or ()]
+    return [int(each) for each in texts if each.isascii() and each.isdigit() and len(each) < 18]
 
 
 class ComposeForm(FromForm):
@@ -83,7 +95,7 @@ class ComposeForm(FromForm):
         super().__init__(*args, request=request, **kwargs)
         self.batch = batch
         self._offer(request)
-        home = batch.unit if batch else who(request).home()
+        home = self._home(request)
         zones = self.fields["zone"]
         zones.choices = zone_choices([home.time_zone] if home else [])  # type: ignore[attr-defined]
         zones.initial = home.time_zone if home else settings.TIME_ZONE
@@ -98,11 +110,19 @@ class ComposeForm(FromForm):
             if len(self.fields["unit"].queryset) == 1:  # type: ignore[attr-defined]
                 self.fields["unit"].widget = forms.HiddenInput()
 
+    def _home(self, request: HttpRequest) -> Unit | None:
+        """The unit of the batch; of a new one that of the lists it is begun with, else one's own first."""
+        if self.batch is not None:
+            return self.batch.unit
+        chosen = visible(ContactList, request).filter(pk__in=_keys(self.initial.get("lists")))
+        segments = visible(Segment, request).filter(pk__in=_keys(self.initial.get("segments")))
+        units = visible(Unit, request).filter(Q(contact_lists__in=chosen) | Q(contact_lists__segments__in=segments))
+        return units.first() or who(request).home()
+
     def _offer(self, request: HttpRequest) -> None:
         rows: dict[str, Any] = {
             "unit": visible(Unit, request),
-            "lists": visible(ContactList, request).prefetch_related("own_fields"),
-            "segments": visible(Segment, request).select_related("contact_list"),
+            **self._sources(request),
             "template": visible(Template, request)
             .filter(versions__isnull=False)
             .distinct()
@@ -110,6 +130,27 @@ class ComposeForm(FromForm):
         }
         for name, found in rows.items():
             self.fields[name].queryset = found  # type: ignore[attr-defined]
+
+    def _sources(self, request: HttpRequest) -> dict[str, Any]:
+        """Lists and segments to choose from: of the batch's unit, and what it has already, be it of another one.
+
+        Left out here, that would be dropped by saving; so it stands there, with its unit, until somebody unticks it.
+        """
+        lists, segments = visible(ContactList, request), visible(Segment, request)
+        with_units = self.batch is None and visible(Unit, request).count() > 1
+        if self.batch is not None:
+            old, own = self.batch.lists.order_by(), self.batch.unit
+            parts = self.batch.segments.order_by()
+            seen = segments.filter(contact_list__unit=own).order_by()
+            lists = ContactList.objects.filter(Q(unit=own) | Q(pk__in=old.values("pk")))
+            segments = Segment.objects.filter(Q(pk__in=seen.values("pk")) | Q(pk__in=parts.values("pk")))
+            with_units = old.exclude(unit=own).exists() or parts.exclude(contact_list__unit=own).exists()
+        for name in ("lists", "segments"):
+            self.fields[name].with_units = with_units  # type: ignore[attr-defined]
+        return {
+            "lists": lists.select_related("unit").prefetch_related("own_fields"),
+            "segments": segments.select_related("contact_list__unit"),
+        }
 
     def clean_name(self) -> str:
         name = wording.plain(self.cleaned_data["name"])

@@ -334,5 +334,6 @@ def test_a_form_sent_again_with_other_words_edits_its_batch_as_long_as_it_has_no
 
 def test_forms_of_two_units_and_drafts_without_a_form_are_kept_apart():
     contact_list = students(1)
-    assert form(contact_list) != form(contact_list, unit=make_unit("Housing"))
+    housing = make_unit("Housing")
+    assert form(contact_list) != form(make_list("Residents", unit=housing), unit=housing)
     assert form(contact_list, token="") != form(contact_list, token="")

@@ -94,6 +94,7 @@ class Batches(View):
     def preview(self, request: Request, **_: Any) -> Response:
         """What would become of the audience, sample texts, segments and warnings. Changes nothing."""
         batch, to = self.get_object(), self.given().get("to")
+        controls.refuse_hidden(batch, self.actor)
         seen = composing.preview(batch)
         return self.answer(parts_of(seen, composing.preview_for(batch, to) if to else None))
 
@@ -164,7 +165,9 @@ class Batches(View):
         """Send the text to oneself as a real recipient would get it. It counts nowhere in the batch."""
         given = self.given()
         sample = _sample(given["sample"]) if "sample" in given else None
-        message = controls.test_send(self.get_object(), actor=self.actor, to=given["to"], sample=sample)
+        batch = self.get_object()
+        controls.refuse_hidden(batch, self.actor)
+        message = controls.test_send(batch, actor=self.actor, to=given["to"], sample=sample)
         doorbell.ring("sending")
         return self.answer(message)
 

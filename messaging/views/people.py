@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from contacts.models import Contact
-from messaging import composing
+from messaging import composing, controls
 from messaging.models import Batch
 from messaging.serializers.previews import PersonSerializer
 from smsportal.api.pages import Pages
@@ -56,6 +56,7 @@ class BatchPeople(View):
         """One page of those who fall at a step. A page may be a little longer than `limit`: one number stays together."""
         refuse_unknown(request, ["step", "cursor", "limit"])
         batch = self.parent(Batch.objects.visible_to(request.user).select_related("unit", "account"))
+        controls.refuse_hidden(batch, self.actor)
         entries: Any = self.paginate_queryset(batch)
         ids = {each.contact for each in entries}
         contacts = dict(Contact.objects.filter(pk__in=ids - {None}).values_list("pk", "uuid"))
