@@ -16,7 +16,7 @@ from contacts.models import ContactList, Segment
 from messaging import wording
 from messaging.controls.checking import PASSED
 from messaging.forms.texts import FromForm
-from messaging.forms.times import MinuteField, moment, zone_choices
+from messaging.forms.times import LOCAL, MinuteField, moment, writable, zone_choices
 from messaging.models import Batch, Sender, Template, TemplateVersion
 from smsportal import clock, phones
 from smsportal.accounts.models import Unit
@@ -200,7 +200,8 @@ class ComposeForm(FromForm):
             return None
         if found <= clock.now():
             self.add_error(name, PASSED[name])
-        return found
+        kept = getattr(self.batch, name, None)  # a program may have given it with seconds, which a form does not show
+        return kept if kept and kept.replace(second=0, microsecond=0) == found.replace(second=0) else found
 
     def make_another(self) -> None:
         """Give the filled-in form a new token: that of its own belongs to a batch that has begun."""
@@ -217,12 +218,14 @@ class ComposeForm(FromForm):
 
 
 def initial_of(batch: Batch) -> dict[str, Any]:
-    """A batch as the compose form shows it: times in the zone of its unit, its template while that is still the newest."""
-    zone = ZoneInfo(batch.unit.time_zone)
+    """A batch as the compose form shows it: its template while that is still the newest, times in the zone of its unit.
+
+    Where one of them comes twice there, they stand in UTC: as it stands, the form can be saved.
+    """
+    moments = {name: at for name in ("send_at", "expires_at") if (at := getattr(batch, name))}
+    zone = writable(moments.values(), batch.unit.time_zone)
     pinned = batch.template_version
     newest = pinned.template.newest() if pinned else None
-    times = {name: at.astimezone(zone).strftime("%Y-%m-%dT%H:%M") if (at := getattr(batch, name)) else None
-             for name in ("send_at", "expires_at")}  # fmt: skip
     return {
         "name": batch.name,
         "lists": [each.pk for each in batch.lists.all()],
@@ -231,9 +234,9 @@ def initial_of(batch: Batch) -> dict[str, Any]:
         "text": "" if pinned and pinned == newest else batch.text,
         "sender": Sender.objects.filter(account=batch.account, address=batch.sender).first(),
         "operator": batch.operator,
-        "zone": batch.unit.time_zone,
+        "zone": zone,
         "revision": batch.revision,
-        **times,
+        **{name: at.astimezone(ZoneInfo(zone)).strftime(LOCAL) for name, at in moments.items()},
     }
 
 

@@ -68,6 +68,14 @@ def _shown(name: str) -> str:
     return name.replace("_", " ")
 
 
+def writable(moments: Iterable[datetime], zone: str) -> str:
+    """The zone in which all `moments` can be written: `zone`, or UTC where one of its minutes comes twice."""
+    here = ZoneInfo(zone)
+    walls = [each.astimezone(here) for each in moments]
+    twice = any(each.replace(fold=0).utcoffset() != each.replace(fold=1).utcoffset() for each in walls)
+    return "UTC" if twice else zone
+
+
 def moment(wall: datetime, zone: str) -> datetime:
     """`wall` as a moment. Raises ValidationError for a minute that the change of the clocks leaves out or brings twice."""
     here = ZoneInfo(zone)
