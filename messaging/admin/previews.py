@@ -18,13 +18,14 @@ from django.utils import formats
 
 from messaging import composing, controls
 from messaging.admin.words import how_many, sentence, waterfall
-from messaging.composing.previewing import survey
+from messaging.composing.previewing import has_sources, survey, what_changed
 from messaging.composing.waterfalls import INVALID
+from messaging.controls.checking import NO_LIST
 from messaging.forms import ToMyselfForm
 from messaging.models import Batch, Message
 from messaging.statuses import BatchState
 from smsportal import clock, doorbell, phones
-from smsportal.accounts.models import IdempotencyKey
+from smsportal.accounts.models import IdempotencyKey, User
 from smsportal.accounts.pages import Page
 from smsportal.accounts.parts import who
 from smsportal.problems import Problem, Wrong
@@ -55,19 +56,14 @@ class Step(NamedTuple):
 def preview_page(page: Page, request: HttpRequest) -> HttpResponse:
     """What the batch of `page` would do. Nothing is written, so a refresh shows the lists as they are now."""
     batch: Batch = page.row
-    hidden, seen, digest = False, None, ""
-    problem: Problem | None = None
-    try:
-        controls.refuse_hidden(batch, who(request))
-    except Wrong as found:
-        problem, hidden = found, True
-    try:
-        if not hidden:
-            seen, digest = survey(batch)
-    except Problem as found:
-        problem = found
+    problem, hidden, seen, digest = _surveyed(batch, who(request))
+    listless = not has_sources(batch)
+    if listless and batch.state in (BatchState.DRAFT, BatchState.REJECTED):
+        problem = Wrong(NO_LIST)
     stale = batch.state in SUBMITTED and seen is not None and digest != batch.snapshot
     overview = page.admin.overview(request, batch)
+    deeds, verdicts = overview["deeds"], {"reject"} if stale or hidden else {"approve", "reject"}
+    elsewhere = {"approve", "reject", "start"} if stale else {"approve", "reject"}
     return page.show(
         request,
         template="admin/messaging/batch_preview.html",
@@ -76,7 +72,8 @@ def preview_page(page: Page, request: HttpRequest) -> HttpResponse:
         preview=seen,
         problem=problem,
         hidden=hidden,
-        stale=stale,
+        stale=what_changed(batch).rstrip(",") if stale else "",
+        listless=listless,
         fall=list(steps(page, seen.waterfall, seen.invalid)) if seen else [],
         findings=[(each, _link(page, each.code)) for each in seen.findings] if seen else [],
         samples=[shown(each) for each in seen.samples] if seen else [],
@@ -86,17 +83,22 @@ def preview_page(page: Page, request: HttpRequest) -> HttpResponse:
         texts=how_many(batch),
         sender=phones.display(batch.sender) if batch.sender.startswith("+") else batch.sender,
         is_mine=batch.is_of(request.user),
-        verdicts=[
-            each
-            for each in overview["deeds"]
-            if each[0].name in ({"reject"} if stale or hidden else {"approve", "reject"})
-        ],
+        verdicts=[each for each in deeds if each[0].name in verdicts],
         terms=json.dumps(terms(batch)),
-        overview={
-            **overview,
-            "deeds": [each for each in overview["deeds"] if each[0].name not in {"approve", "reject"}],
-        },
+        overview={**overview, "deeds": [each for each in deeds if each[0].name not in elsewhere]},
     )
+
+
+def _surveyed(batch: Batch, person: User) -> tuple[Problem | None, bool, composing.Preview | None, str]:
+    """What is wrong with `batch`, whether its people are hidden from `person`, and else what `survey` found."""
+    try:
+        controls.refuse_hidden(batch, person)
+    except Wrong as wrong:
+        return wrong, True, None, ""
+    try:
+        return None, False, *survey(batch)
+    except Problem as problem:
+        return problem, False, None, ""
 
 
 def steps(page: Page, fall: Mapping[str, Any], invalid: Mapping[str, int] | None = None) -> Iterator[Step]:

@@ -13,6 +13,8 @@ from smsportal.accounts.models import User
 
 def why_not(batch: Batch, deed: str, person: User) -> str:
     """A sentence, or "" when `person` may be asked whether to do `deed` to `batch`."""
+    if deed == "retry_failed" and _goes_again(batch):
+        return f"What failed in “{batch.name}” is being sent again already; there is nothing more to do."
     move = deed.replace("_", "-")
     if move in MOVES and move not in controls.possible(batch):
         return refusal(batch, move).detail
@@ -23,6 +25,13 @@ def why_not(batch: Batch, deed: str, person: User) -> str:
     if deed in {"close_unknown", "resend_unknown"}:
         return _why_not_settled(batch, person, again=deed == "resend_unknown")
     return ""
+
+
+def _goes_again(batch: Batch) -> bool:
+    """Whether texts of a batch that were tried before are on their way."""
+    waiting = [MessageState.HELD, MessageState.READY, MessageState.CLAIMED, MessageState.SUBMITTING]
+    tried = batch.messages.filter(state__in=waiting, attempt__gt=0)
+    return batch.state == BatchState.RUNNING and tried.exists()
 
 
 def _why_no_correction(batch: Batch) -> str:

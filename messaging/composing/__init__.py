@@ -9,7 +9,7 @@ Next: messaging/sending/__init__.py
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ from messaging.composing.leases import LEASE_S, mine
 from messaging.composing.opening import is_overdue
 from messaging.composing.packing import ChunkGone, Packer
 from messaging.composing.previewing import Finding, Preview, Sample, preview, preview_for
-from messaging.composing.snapshots import LISTS_CHANGED, begin_snapshot, snapshot, snapshot_of
+from messaging.composing.snapshots import begin_snapshot, snapshot, snapshot_of, voids
 from messaging.composing.sources import PAGE
 from messaging.composing.steps import STEPS, Entry, StepPage, people
 from messaging.composing.waterfalls import no_one, pour
@@ -139,11 +139,12 @@ def _pause(held: Claim, problem: str) -> bool:
 def _expand(held: Claim) -> None:
     batch = Batch.objects.select_related("account", "unit").get(pk=held.pk)
     if voiding.is_voided(batch):
-        voiding.throw_away(held, batch.problem or LISTS_CHANGED)
+        voiding.throw_away(held, batch.problem or voids(batch))
         return
     audience = Audience(batch)
     packer = Packer(batch, per_call(batch.account), audience.opening)
     waterfall = batch.waterfall if batch.expanded_to and batch.waterfall else no_one()
+    planned = batch.planned if batch.expanded_to else batch.waterfall
     digest = begin_snapshot(batch)
     digest.update(snapshot_of(_written(batch)))
     for page in audience.pages(after=batch.expanded_to):
@@ -151,7 +152,7 @@ def _expand(held: Claim) -> None:
             with transaction.atomic():
                 still = audience.held(page)
                 waterfall = pour(waterfall, still.people, still.contacts, opens=audience.opening)
-                written = _write(held, still, waterfall, packer)
+                written = _write(held, still, {"waterfall": waterfall, "planned": planned}, packer)
         except ChunkGone:  # whoever claims the batch next sees what is still waiting
             written = False
         if not written:
@@ -159,7 +160,7 @@ def _expand(held: Claim) -> None:
             return
         digest.update(snapshot_of((person.e164, person.text) for person in page.people))
     if batch.snapshot not in {"", digest.hexdigest()}:
-        voiding.throw_away(held, LISTS_CHANGED)
+        voiding.throw_away(held, voids(batch))
     elif problem := _unapproved(batch, waterfall):
         voiding.throw_away(held, problem)
     else:
@@ -189,13 +190,13 @@ def per_call(account: ProviderAccount) -> Abilities:
     return replace(abilities, max_per_call=min(abilities.max_per_call, account.max_per_call or abilities.max_per_call))
 
 
-def _write(held: Claim, page: Page, waterfall: Waterfall, packer: Packer) -> bool:
+def _write(held: Claim, page: Page, counted: Mapping[str, Waterfall | None], packer: Packer) -> bool:
     """One page, in a transaction. False when the batch is no longer ours to write: then nothing was written."""
     # The batch's row first: whoever pauses or cancels waits for this page, or this page finds it done.
     taken = mine(held).update(
         expanded_to=page.last,
         recipients=F("recipients") + len(page.people),
-        waterfall=waterfall,
+        **counted,
         lease_until=clock.after(LEASE_S),
         updated_at=clock.now(),
     )

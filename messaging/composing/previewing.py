@@ -9,7 +9,7 @@ from messaging import channels, wording
 from messaging.composing.audience import Audience, Person
 from messaging.composing.findings import Findings
 from messaging.composing.linting import Finding
-from messaging.composing.snapshots import LISTS_CHANGED, begin_snapshot, snapshot, snapshot_of
+from messaging.composing.snapshots import begin_snapshot, has_sources, snapshot, snapshot_of, voids, what_changed
 from messaging.composing.waterfalls import INVALID, no_one, pour
 from messaging.models import Batch, Sender, Waterfall
 from messaging.statuses import Reason
@@ -17,11 +17,11 @@ from smsportal import phones
 from smsportal.problems import Wrong
 
 __all__ = [
-    "LISTS_CHANGED",
     "Finding",
     "Preview",
     "Sample",
     "begin_snapshot",
+    "has_sources",
     "no_one",
     "pour",
     "preview",
@@ -29,6 +29,8 @@ __all__ = [
     "snapshot",
     "snapshot_of",
     "survey",
+    "voids",
+    "what_changed",
 ]
 
 

@@ -10,9 +10,24 @@ from typing import Final
 from messaging.composing.audience import Audience
 from messaging.models import Batch
 
-LISTS_CHANGED: Final = (
-    "The lists changed since this batch was approved, so it is a draft again. Look at the preview and submit it."
-)
+_AGAIN: Final = "since this batch was approved, so it is a draft again. Look at the preview and submit it."
+
+
+def what_changed(batch: Batch) -> str:
+    """Why the snapshot of `batch` is another by now: the beginning of a sentence that goes on with “since”."""
+    if batch.corrects_id:
+        return "The text it corrects went on to more people, or these people changed,"
+    return "The lists changed" if has_sources(batch) else "Its list was removed"
+
+
+def has_sources(batch: Batch) -> bool:
+    """Whether a batch has a list or segment to go to, or a text to correct: its only list may have been removed."""
+    return bool(batch.corrects_id) or batch.lists.exists() or batch.segments.exists()
+
+
+def voids(batch: Batch) -> str:
+    """Why an approved batch whose snapshot is another by now is a draft again, and what to do."""
+    return f"{what_changed(batch)} {_AGAIN}"
 
 
 def snapshot(batch: Batch) -> str:

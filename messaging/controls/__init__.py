@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import BooleanField, Case, F, Q, Value, When
 
 from contacts.models import ContactList, Segment
-from messaging.composing.previewing import LISTS_CHANGED, Preview, snapshot, survey
+from messaging.composing.previewing import Preview, snapshot, survey, voids, what_changed
 from messaging.controls.checking import (
     refuse_expired,
     refuse_hidden,
@@ -64,7 +64,7 @@ __all__ = [
 
 
 _NOT_SUBMITTED: Final = (
-    "The lists changed since this batch was submitted, so it is a draft again and not approved. "
+    "{} since this batch was submitted, so it is a draft again and not approved. "
     "Look at the preview and submit it again."
 )
 
@@ -125,9 +125,9 @@ def approve(batch: Batch, *, actor: User, seen: str | None = None, found: str | 
     """
     found = found or before_approve(batch, actor=actor, seen=seen)
     if found != batch.snapshot:
-        only = Q(snapshot=batch.snapshot)
-        move(batch, "approve", actor=actor, only=only, state=BatchState.DRAFT, **{**VOIDED, "problem": _NOT_SUBMITTED})
-        raise Conflict(_NOT_SUBMITTED, allowed=possible(batch))
+        only, why = Q(snapshot=batch.snapshot), _NOT_SUBMITTED.format(what_changed(batch))
+        move(batch, "approve", actor=actor, only=only, state=BatchState.DRAFT, **{**VOIDED, "problem": why})
+        raise Conflict(why, allowed=possible(batch))
     move(batch, "approve", actor=actor, only=Q(snapshot=batch.snapshot), state=BatchState.APPROVED, approver=actor)
     return batch
 
@@ -186,8 +186,9 @@ def start(
     found = found or before_start(batch, undo_s=undo_s, typed=typed, seen=seen, late=late)
     leaves_at, now = _leaves_at(batch, undo_s), clock.now()
     if found != batch.snapshot:
-        move(batch, "start", actor=actor, state=BatchState.DRAFT, **{**VOIDED, "problem": LISTS_CHANGED})
-        raise Conflict(LISTS_CHANGED, allowed=possible(batch))
+        why = voids(batch)
+        move(batch, "start", actor=actor, state=BatchState.DRAFT, **{**VOIDED, "problem": why})
+        raise Conflict(why, allowed=possible(batch))
     move(
         batch,
         "start",

@@ -18,6 +18,7 @@ from contacts.models import ContactList, Segment
 from messaging import channels, wording
 from messaging.composing.audience import abilities_of
 from messaging.composing.opening import is_overdue
+from messaging.composing.snapshots import has_sources
 from messaging.models import Batch, TemplateVersion
 from smsportal import clock, phones
 from smsportal.accounts.models import ProviderAccount, Unit, User
@@ -127,10 +128,9 @@ def refuse_sources(batch: Batch) -> None:
     """Raise Wrong when a draft has no list or segment left, or one that is not of its unit."""
     if batch.corrects_id:
         return
-    lists, segments = list(batch.lists.all()), list(batch.segments.select_related("contact_list"))
-    errors = _foreign(batch.unit, lists, segments)
-    if not lists and not segments:
-        errors = {"lists": [NO_LIST]}
+    if not has_sources(batch):
+        raise Wrong(NO_LIST, errors={"lists": [NO_LIST]})
+    errors = _foreign(batch.unit, list(batch.lists.all()), list(batch.segments.select_related("contact_list")))
     if errors:
         raise Wrong(" ".join(sentence for found in errors.values() for sentence in found), errors=errors)
 

@@ -88,8 +88,9 @@ class ComposeForm(FromForm):
     zone = forms.ChoiceField(required=False, label="Time zone of these times", widget=forms.Select(attrs=CHOSEN))
     token = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
     revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    wordings = forms.IntegerField(required=False, widget=forms.HiddenInput)  # the newest version there was when shown
     field_order = ("name", "unit", "lists", "segments", "template", "text", "sender", "operator",
-                   "send_at", "expires_at", "zone", "token", "revision")  # fmt: skip
+                   "send_at", "expires_at", "zone", "token", "revision", "wordings")  # fmt: skip
 
     def __init__(self, *args: Any, request: HttpRequest, batch: Batch | None = None, **kwargs: Any) -> None:
         super().__init__(*args, request=request, **kwargs)
@@ -101,6 +102,7 @@ class ComposeForm(FromForm):
         zones.initial = home.time_zone if home else settings.TIME_ZONE
         self.fields["unit"].initial = home
         self.fields["token"].initial = uuid4().hex
+        self.fields["wordings"].initial = _newest_wording()
         if batch is not None:
             del self.fields["unit"], self.fields["token"]
             if batch.corrects_id:
@@ -173,6 +175,7 @@ class ComposeForm(FromForm):
             and not self.errors.get("lists")
         ):
             self.add_error("lists", "Choose at least one list or segment.")
+        self._clean_wording(given)
         zone = given.get("zone") or self.fields["zone"].initial
         for name in ("send_at", "expires_at"):
             if given.get(name):
@@ -180,6 +183,18 @@ class ComposeForm(FromForm):
         if given.get("send_at") and given.get("expires_at") and given["expires_at"] <= given["send_at"]:
             self.add_error("expires_at", "It ends before it begins; give a time after the one to send at.")
         return given
+
+    def _clean_wording(self, given: dict[str, Any]) -> None:
+        """Refuse, once, a template that got another text since the form was shown: it would be pinned unread."""
+        template, seen = given.get("template"), given.get("wordings")
+        newest = template.versions.all()[0] if template else None
+        if newest and seen is not None and newest.pk > seen:
+            sentence = (
+                f"“{template}” got a new text since you opened this form: version {newest.version}. "
+                "It stands here now; read it, then save again."
+            )
+            self.add_error("template", sentence)
+            self._put("wordings", str(newest.pk))
 
     def _clean_placeholders(self, given: dict[str, Any]) -> None:
         """Tell the mistakes of a text beside all others, not only once the others are put right."""
@@ -205,8 +220,11 @@ class ComposeForm(FromForm):
 
     def make_another(self) -> None:
         """Give the filled-in form a new token: that of its own belongs to a batch that has begun."""
+        self._put("token", uuid4().hex)
+
+    def _put(self, name: str, value: str) -> None:
         given = cast(QueryDict, self.data).copy()
-        given["token"] = uuid4().hex
+        given[name] = value
         self.data = given
 
     def arguments(self) -> dict[str, Any]:
@@ -215,6 +233,11 @@ class ComposeForm(FromForm):
         words = {"template": given["template"], "text": ""} if given["template"] else {"text": given["text"]}
         names = ("name", "lists", "segments", "send_at", "expires_at")
         return {**super().arguments(), **{name: given[name] for name in names if name in self.fields}, **words}
+
+
+def _newest_wording() -> int:
+    """The key of the newest version of any template: whatever is saved later has a greater one."""
+    return TemplateVersion.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 def initial_of(batch: Batch) -> dict[str, Any]:

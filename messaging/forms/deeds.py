@@ -32,7 +32,10 @@ class RetryForm(DeedForm):
     classes = forms.MultipleChoiceField(
         label="Send again what failed for these reasons",
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose at least one reason, or go back."},
+        error_messages={
+            "required": "Choose at least one reason, or go back.",
+            "invalid_choice": "Texts you chose are being sent again already, or did not fail after all. Choose of what is left.",
+        },
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from django.urls import reverse
 
-from messaging.models import Sender
+from messaging import templating
+from messaging.models import Batch, Sender
 from messaging.tests.composed import draft
 from smsportal.tests.world import make_account, make_contact, make_list, make_user
 
@@ -69,3 +70,28 @@ def test_the_seconds_of_a_program_stay_until_the_minute_is_changed(client, conta
     client.post(url("edit", batch.pk), shown(client, url("edit", batch.pk), send_at="2026-06-03T12:06"))
     batch.refresh_from_db()
     assert batch.send_at == datetime(2026, 6, 3, 16, 6, tzinfo=UTC)
+
+
+# --- which words -----------------------------------------------------------------------------------------------------
+def test_a_template_changed_while_the_form_is_open_is_read_before_it_is_pinned(client, contact_list):
+    template = templating.create_template(actor=None, unit=contact_list.unit, name="Hello", text="Hello one. STOP")
+    chosen = {"name": "Welcome", "lists": [contact_list.pk], "template": template.pk, "text": ""}
+    form = shown(client, url("add"), **chosen)
+    templating.change_template(template, actor=None, text="Hello two. STOP")
+    templating.create_template(actor=None, unit=contact_list.unit, name="Another", text="Bye. STOP")
+    answer = client.post(url("add"), form)
+    assert "“Hello” got a new text since you opened this form: version 2." in answer.text
+    assert "Hello two. STOP" in answer.text
+    assert not Batch.objects.exists()
+    form["wordings"] = answer.context["form"]["wordings"].value()
+    client.post(url("add"), form)
+    assert Batch.objects.get().text == "Hello two. STOP"
+    assert client.post(url("edit", Batch.objects.get().pk), shown(client, url("edit", Batch.objects.get().pk))).url
+
+
+def test_other_templates_may_change_while_the_form_is_open(client, contact_list):
+    template = templating.create_template(actor=None, unit=contact_list.unit, name="Hello", text="Hello one. STOP")
+    form = shown(client, url("add"), name="Welcome", lists=[contact_list.pk], template=template.pk, text="")
+    templating.create_template(actor=None, unit=contact_list.unit, name="Another", text="Bye. STOP")
+    client.post(url("add"), form)
+    assert Batch.objects.get().text == "Hello one. STOP"

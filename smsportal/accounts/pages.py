@@ -217,15 +217,16 @@ class DeedPage(Page):
         if not wanted.asks:
             return redirect(self.after(request))
         if why := self.admin.why_not(request, self.row, wanted):
-            shown = {"title": wanted.label, "deed": wanted, "why": why, "back": self.after(request)}
-            return self.show(request, template="admin/portal/refused.html", **shown)
+            return self.refused(request, wanted, why)
         return self.ask(request, wanted, wanted.form(row=self.row) if wanted.form else None)
 
     def post(self, request: HttpRequest, deed: str) -> HttpResponseBase:
         wanted = self.wanted(request, deed)
         form = wanted.form(request.POST, row=self.row) if wanted.form else None
         if form is not None and not form.is_valid():
-            return self.ask(request, wanted, form)
+            # Done in another tab, it cannot be filled in any more: its mistakes would say nothing.
+            why = self.admin.why_not(request, self.row, wanted)
+            return self.refused(request, wanted, why) if why else self.ask(request, wanted, form)
         try:
             said = getattr(self.admin, wanted.name)(request, self.row, **(form.cleaned_data if form else {}))
         except Wrong as wrong:
@@ -238,6 +239,10 @@ class DeedPage(Page):
         if said:
             messages.success(request, said)
         return redirect(self.after(request))
+
+    def refused(self, request: HttpRequest, wanted: Deed, why: str) -> HttpResponse:
+        shown = {"title": wanted.label, "deed": wanted, "why": why, "back": self.after(request)}
+        return self.show(request, template="admin/portal/refused.html", **shown)
 
     def ask(self, request: HttpRequest, wanted: Deed, form: DeedForm | None) -> HttpResponse:
         sentences = wanted.question(self.row) if wanted.question else ()
