@@ -30,12 +30,13 @@ def work_composing() -> bool:
     return True
 
 
-def work_hooks() -> bool:
+def work_hooks(stopped: Callable[[], bool] = lambda: False) -> bool:
     """Read one webhook call."""
     held = events.next_call()
     if held is None:
         return False
-    events.read_call(held)
+    if not events.read_call(held, stopped):
+        time.sleep(events.AGAIN_S[0])  # then it is due again, and a task of Celery's that ended would be missed for it
     return True
 
 

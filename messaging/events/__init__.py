@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from messaging.events import effects, items
 from messaging.events.effects import MAX_TRIES, RETRY_AFTER_S, News
@@ -28,6 +29,7 @@ from smsportal.claims import Claim, claim, free, let_go, renew
 from smsportal.providers import payload
 from smsportal.providers.base import Event, EventKind
 from smsportal.providers.errors import Garbled
+from smsportal.sql import AWAY
 from smsportal.text import clean
 
 log = logging.getLogger(__name__)
@@ -36,23 +38,55 @@ LEASE_S: Final = 120
 PAGE: Final = 250  # elements stored and applied at a time
 RETRIED_AT_ONCE: Final = 200
 PERSONAL: Final = frozenset({EventKind.REPLY, EventKind.OPT_OUT, EventKind.OPT_IN})
+# After the database was away. The later ones are for a call that meets this again and again while others do not (its
+# statements take too long, say): it may not keep them waiting.
+AGAIN_S: Final = (0.5, 0.5, 0.5, 0.5, 1, 2, 5, 10, 30, 60)
+# How often in a row this process met it at a call.
+_met: Final[Counter[int]] = Counter()
 
 
 def next_call() -> Claim | None:
-    """Take the oldest call nobody has read, or None. Counting the try first also counts those that kill a worker."""
+    """Take the oldest call nobody has read, or None. Counting the try first also counts those that kill a worker.
+
+    Calls to an account's own address come before those to the addresses of attempts, which carry receipts: a campaign
+    makes thousands of these, and until an opt-out is read, texts go out.
+    """
     due = Q(retry_at=None) | Q(retry_at__lte=clock.now())
-    waiting = WebhookCall.objects.filter(due, free(), state=CallState.NEW).order_by("id")
-    return claim(waiting, LEASE_S, tries=F("tries") + 1)
+    waiting = WebhookCall.objects.filter(due, free(), state=CallState.NEW)
+    tries = F("tries") + 1
+    first = claim(own_address(waiting), LEASE_S, tries=tries)
+    return first or claim(waiting.order_by("id"), LEASE_S, tries=tries)
 
 
-def read_call(held: Claim) -> None:
-    """Read a claimed call and apply every element of it. Failing as a whole, it is tried again, five times."""
-    call = _call(held.pk)
+def own_address(calls: QuerySet[WebhookCall]) -> QuerySet[WebhookCall]:
+    """Of `calls`, those to an account's own address, the oldest first. In the order of their index, see there."""
+    return calls.filter(attempt=None).order_by("attempt_id", "id")
+
+
+def read_call(held: Claim, stopped: Callable[[], bool] = lambda: False) -> bool:
+    """Read a claimed call and apply every element of it. Failing as a whole, it is tried again, five times.
+
+    That the database goes away meanwhile, or ends a deadlock, is not the call's fault: it counts as no try, and the
+    call is due again in a moment. False then.
+    """
+    try:
+        _try(held, _call(held.pk))
+    except AWAY as gone:
+        log.warning("The database went away while webhook call %s was read: %s", held.pk, gone)
+        _give_back(held, stopped)
+        return False
+    _met.pop(held.pk, None)
+    return True
+
+
+def _try(held: Claim, call: WebhookCall) -> None:
     if call.tries > MAX_TRIES:
         let_go(WebhookCall, held, state=CallState.PARKED, problem=f"Reading it failed {MAX_TRIES} times.")
         return
     try:
         _read(held, call)
+    except AWAY:
+        raise
     except Exception as error:
         log.exception("Webhook call %s could not be read", call.uuid)
         parked = call.tries >= MAX_TRIES
@@ -63,6 +97,28 @@ def read_call(held: Claim) -> None:
             problem=clean(f"{type(error).__name__}: {error}", 500),
             retry_at=None if parked else clock.after(RETRY_AFTER_S[call.tries - 1]),
         )
+
+
+def _give_back(held: Claim, stopped: Callable[[], bool]) -> None:
+    """Give back a call as if it had not been tried, as soon as the database is there again.
+
+    Nobody else may take it before its lease has run out, so until then this is tried, unless the worker is `stopped`.
+    """
+    until = time.monotonic() + LEASE_S
+    wait_s = AGAIN_S[min(_met[held.pk], len(AGAIN_S) - 1)]
+    _met[held.pk] += 1
+    while True:
+        try:
+            let_go(WebhookCall, held, tries=F("tries") - 1, retry_at=clock.after(wait_s))
+            return
+        except AWAY:
+            if connection.in_atomic_block:
+                raise
+            connection.close()
+            if stopped() or time.monotonic() > until:
+                log.exception("Webhook call %s is read again when its lease has run out", held.pk)
+                return
+            time.sleep(AGAIN_S[0])
 
 
 def _call(pk: int) -> WebhookCall:

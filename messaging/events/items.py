@@ -25,7 +25,8 @@ def take_in(call: WebhookCall, first: int, events: Sequence[Event]) -> list[News
     contradicts one. News with a known key and another content is a conflict: it is stored, shown and not applied.
     Three or four statements, however many events.
     """
-    first_reading = call.state == CallState.NEW and call.tries <= 1
+    # Not by its tries: one in which the database went away counts as none, and may have stored items.
+    first_reading = call.state == CallState.NEW and call.fence <= 1
     here = call.items.filter(position__gte=first, position__lt=first + len(events))
     known = {} if first_reading else {item.position: item for item in here}
     work, given = [], []

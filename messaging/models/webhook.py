@@ -52,7 +52,13 @@ class WebhookCall(Row, Claimable):
         ordering = ["-id"]
         permissions = [("replay_webhookcall", "Can process webhook calls again")]
         constraints = [models.UniqueConstraint(fields=["account", "sha256"], name="one_call_per_body")]
-        indexes = [models.Index(fields=["state", "id"])]
+        indexes = [
+            models.Index(fields=["state", "id"]),
+            # Those to an account's own address, which are read first; `next_call` asks for them in this very order.
+            # PostgreSQL would look for the first of them by id alone, through all that were ever read. And SQLite uses
+            # a condition only where the statement has it word for word, and the state is a mark in it.
+            models.Index(fields=["state", "attempt", "id"], condition=models.Q(attempt=None), name="calls_read_first"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.account} {self.created_at:%Y-%m-%d %H:%M:%S}"

@@ -37,7 +37,11 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        works = {**tasks.LANES, "sending": lambda: tasks.drive(threads, stop.is_set)}
+        works = {
+            **tasks.LANES,
+            "sending": lambda: tasks.drive(threads, stop.is_set),
+            "hooks": lambda: tasks.work_hooks(stop.is_set),
+        }
         workers = [threading.Thread(target=tend, args=(lane, work, stop), name=lane) for lane, work in works.items()]
         workers.append(threading.Thread(target=sweep_on, args=(stop,), name="sweep"))
         for worker in workers:
