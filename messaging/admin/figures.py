@@ -61,6 +61,7 @@ def numbers(batch: Batch) -> dict[str, Any]:
         "delivery": [(int(rank), str(title), delivery[rank]) for rank, title in DELIVERY_TITLES],
         "pace": pace(batch, states),
         "said": _said(batch, left, total),
+        "missing": missing(batch) if batch.expanded_to else "",
     }
 
 
@@ -87,6 +88,43 @@ def _counted(batch: Batch) -> tuple[dict[str, int], dict[int, int]]:
 def _planned(batch: Batch) -> int:
     """How many texts were submitted of a batch that is started and of which none is prepared yet."""
     return 0 if batch.recipients or batch.expanded_to or batch.state not in UNDER_WAY else how_many(batch)
+
+
+def unprepared(batch: Batch) -> int | None:
+    """For how many more people than are counted a batch was submitted; None when that is not known any more.
+
+    They have no text, for it was paused or cancelled before, or is being prepared.
+    """
+    preparing = BatchState.EXPANDING in (batch.state, batch.resume_to)
+    if not preparing and (batch.state != BatchState.CANCELLED or batch.started_at is None):
+        return 0
+    if not batch.expanded_to:
+        return how_many(batch)
+    if batch.planned is None:
+        return None if preparing else 0
+    # Who opted out since the batch was submitted has no text to get, but was counted.
+    people = batch.planned["audience"] - batch.planned["duplicates"] - batch.recipients
+    texts = batch.planned["will_send"] + batch.planned["quiet_hours"] - how_many(batch)
+    return max(0, min(int(people), int(texts)))
+
+
+def missing(batch: Batch) -> str:
+    """Who is in no number of a batch, for nothing is prepared for them, and what becomes of them; "" for nobody."""
+    if (rest := unprepared(batch)) == 0:
+        return ""
+    if batch.state == BatchState.CANCELLED:
+        return f"{those(batch, rest, 'was', 'were')} to get it; nothing was prepared for them, so they did not get it."
+    if batch.state == BatchState.EXPANDING:
+        return f"{those(batch, rest)} to get it; their texts are being prepared and are not counted yet."
+    return f"{those(batch, rest)} to get it; nothing is prepared for them yet, so they are not counted here."
+
+
+def those(batch: Batch, rest: int | None, one: str = "is", many: str = "are") -> str:
+    """So many more people with their verb."""
+    if rest is None:
+        return f"The rest of its people {many}"
+    more = "more " if batch.expanded_to else ""
+    return plural(rest, f"{more}person {one}", f"{more}people {many}")
 
 
 def _percent(part: int, whole: int) -> float:

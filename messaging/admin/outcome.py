@@ -7,6 +7,7 @@ from typing import Final
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from messaging import controls
+from messaging.admin.figures import missing
 from messaging.admin.words import sentence
 from messaging.models import Batch, Message
 from messaging.serializers.recipients import recipients_csv
@@ -39,6 +40,7 @@ class OutcomePage(Page):
             batch=self.row,
             settling=self.row.messages.filter(state=MessageState.SUBMITTING).count(),
             groups=[(each, MEANING[each], counts[each], first(self.row, each)) for each in Got],
+            missing=missing(self.row),
             most=MOST_ROWS,
             back=self.admin.url("change", self.row.pk),
             overview={},

@@ -11,6 +11,7 @@ from django.utils import formats, timezone
 from django.utils.timesince import timesince
 
 from messaging import controls
+from messaging.admin.figures import those, unprepared
 from messaging.admin.words import how_many, is_scheduled
 from messaging.composing.previewing import survey
 from messaging.composing.sources import HAS_IT, to_correct
@@ -82,19 +83,29 @@ def before_resume(batch: Batch) -> list[str]:
     if not waiting:
         said = ["None of its texts waits any more, so nothing else leaves. Resuming only lets it finish."]
     if batch.resume_to == BatchState.EXPANDING:
-        to = f"{how_many(batch):,} more" if not batch.expanded_to else "all its people who have not got it"
-        said = ["Not all of its texts are prepared yet. Preparing goes on now, then they leave."]
+        rest = unprepared(batch)
+        to = "the rest of its people" if rest is None else f"{waiting + rest:,} more"
+        said = _preparing(batch, waiting, rest)
         if late := _late(batch):
-            most = "" if batch.expanded_to else f" to {plural(how_many(batch), 'person', 'people')}"
+            most = "" if rest is None else f" to {plural(waiting + rest, 'person', 'people')}"
             said.insert(0, f"{late} Resuming it sends it now{most}.")
     said = [*_corrected(batch, to), *said]
     return [f"Why it was paused: {batch.problem}", *said] if batch.problem else said
 
 
+def _preparing(batch: Batch, waiting: int, rest: int | None) -> list[str]:
+    """What is prepared of a batch and what is not, and that both leave."""
+    ready = [f"{plural(waiting, 'text is', 'texts are')} prepared."] if waiting else []
+    if rest == 0:
+        return [*ready, "Preparing is finished now, then they leave."]
+    said = f"{those(batch, rest)} to get it, and nothing is prepared for them yet. Preparing goes on now, then their texts leave."
+    return ["Not all of its texts are prepared yet.", *ready, said]
+
+
 def _corrected(batch: Batch, to: str) -> list[str]:
     """Which corrections of `batch` there are and how far they are, and that to go on sends the wrong text `to` people."""
     said = [sentence for each in batch.corrections.order_by("pk") if (sentence := _correcting(each))]
-    what = "what it corrects" if len(said) == 1 else "what they correct"
+    what = "the text it corrects" if len(said) == 1 else "the text they correct"
     return [*said, f"Going on sends {what} to {to}."] if said and to else said
 
 
@@ -131,12 +142,16 @@ def before_cancel(batch: Batch) -> list[str]:
     # What a worker has taken only stays here: it asks once more before it hands a text over.
     waiting = counts[MessageState.READY] + counts[MessageState.HELD] + counts[MessageState.CLAIMED]
     under_way = counts[MessageState.SUBMITTING]
-    left = counts[MessageState.ACCEPTED]
+    left, rest = counts[MessageState.ACCEPTED], unprepared(batch)
     said = [
         (waiting, f"{plural(waiting, 'text that waits is', 'texts that wait are')} not sent, for good."),
         (
             under_way,
             f"{plural(under_way, 'text is', 'texts are')} being handed over at this moment and may still leave.",
+        ),
+        (
+            rest is None or rest,
+            f"{those(batch, rest, 'was', 'were')} to get it; nothing is prepared for them, so they do not get it.",
         ),
         (left, f"{plural(left, 'text has', 'texts have')} left already and cannot be called back."),
     ]

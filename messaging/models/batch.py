@@ -60,6 +60,8 @@ class Batch(Row, Claimable):
     # What was approved: a hash over name, text, audience, sender and time. Any change voids it.
     snapshot = models.CharField(max_length=64, blank=True, editable=False)
     waterfall = models.JSONField(null=True, editable=False)
+    # The waterfall as it was submitted: from the first text prepared on, the other one counts those prepared.
+    planned = models.JSONField(null=True, editable=False)
     recipients = models.PositiveIntegerField(default=0, editable=False)
     expanded_to = models.PositiveBigIntegerField(default=0, editable=False)  # PhoneNumber.id composing has reached
     resume_to = models.CharField(max_length=20, blank=True, editable=False)  # the state `resume` leads back to

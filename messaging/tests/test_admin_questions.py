@@ -264,7 +264,7 @@ def test_who_would_go_on_with_a_wrong_text_is_told_of_its_correction(client, sta
     Batch.objects.filter(pk=fix.pk).update(state=state)
     asked = client.get(url("do", batch.pk, "resume")).text
     assert said in asked
-    assert "Going on sends what it corrects to 3 more." in asked
+    assert "Going on sends the text it corrects to 3 more." in asked
     batch.messages.filter(pk=failed).update(state=MessageState.REJECTED)
     batch.messages.filter(pk=unknown).update(state=MessageState.UNKNOWN)
     Batch.objects.filter(pk=batch.pk).update(state=BatchState.FINISHED)
@@ -272,7 +272,7 @@ def test_who_would_go_on_with_a_wrong_text_is_told_of_its_correction(client, sta
     ann = signed_in("ann", "Approver").get(url("do", batch.pk, "resend_unknown")).text
     for page in (asked, ann):
         assert said in page
-        assert "Going on sends what it corrects to 1 person again." in page
+        assert "Going on sends the text it corrects to 1 person again." in page
 
 
 def test_a_cancelled_correction_nobody_got_is_not_spoken_of(client):

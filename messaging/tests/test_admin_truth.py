@@ -9,11 +9,12 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
-from messaging import controls
+from messaging import composing, controls
 from messaging.admin import figures
+from messaging.composing import audience
 from messaging.models import Alert, AlertKind, Batch
 from messaging.statuses import BatchState, ChunkState, MessageState
-from messaging.tests.composed import begin, draft, students
+from messaging.tests.composed import at_statement, begin, compose, draft, stop, students
 from smsportal import clock
 from smsportal.accounts.models import ProviderAccount
 from smsportal.providers.base import Delivery
@@ -57,6 +58,63 @@ def test_a_scheduled_batch_is_shown_as_such_with_what_was_submitted(client):
     assert sums(numbers)
     assert "Scheduled" in client.get(url("batch_changelist")).text
     assert "Scheduled" in client.get(reverse("admin:index")).text
+
+
+@pytest.fixture
+def half_prepared(monkeypatch):
+    """Five people, of whom the first two are prepared, and the worker is gone."""
+    monkeypatch.setattr(audience, "PAGE", 2)
+    batch = begin(draft(students(5)))
+    held = composing.next_batch()
+    with at_statement([2], stop), pytest.raises(KeyboardInterrupt):
+        composing.expand(held)
+    batch.refresh_from_db()
+    assert batch.recipients == 2
+    return batch
+
+
+def test_of_a_batch_stopped_while_it_is_prepared_all_its_people_are_told(client, half_prepared):
+    batch = half_prepared
+    assert figures.numbers(batch)["missing"].startswith("3 more people are to get it; their texts are being prepared")
+    controls.pause(batch, actor=None)
+    assert (
+        "3 more people are to get it; nothing is prepared for them yet"
+        in client.get(url("batch_change", batch.pk)).text
+    )
+    asked = client.get(url("batch_do", batch.pk, "resume")).text
+    assert "2 texts are prepared." in asked
+    assert "3 more people are to get it, and nothing is prepared for them yet." in asked
+    asked = client.get(url("batch_do", batch.pk, "cancel")).text
+    assert "2 texts that wait are not sent, for good." in asked
+    assert "3 more people were to get it; nothing is prepared for them, so they do not get it." in asked
+    controls.cancel(batch, actor=None)
+    gone = "3 more people were to get it; nothing was prepared for them, so they did not get it."
+    assert gone in client.get(url("batch_change", batch.pk)).text
+    assert f"{gone} They are in none of the lists and files here." in client.get(url("batch_outcome", batch.pk)).text
+
+
+def test_who_opted_out_while_it_was_prepared_is_not_counted_twice(half_prepared):
+    half_prepared.waterfall.update(will_send=1, opted_out=1)  # of the two prepared
+    assert figures.unprepared(half_prepared) == 3
+
+
+def test_where_nobody_knows_how_many_were_to_come_the_rest_is_told(client, half_prepared):
+    Batch.objects.update(planned=None)  # begun by an earlier release
+    half_prepared.refresh_from_db()
+    controls.pause(half_prepared, actor=None)
+    assert "The rest of its people are to get it" in client.get(url("batch_change", half_prepared.pk)).text
+    asked = client.get(url("batch_do", half_prepared.pk, "cancel")).text
+    assert "The rest of its people were to get it; nothing is prepared for them" in asked
+    assert "The rest of its people are to get it" in client.get(url("batch_do", half_prepared.pk, "resume")).text
+
+
+def test_a_batch_cancelled_before_and_after_it_was_prepared(client):
+    batch = begin(draft(students(3)))
+    assert "3 people were to get it; nothing is prepared" in client.get(url("batch_do", batch.pk, "cancel")).text
+    batch = compose(batch)
+    batch.messages.filter(pk=batch.messages.first().pk).update(state=MessageState.ACCEPTED)
+    controls.cancel(batch, actor=None)
+    assert figures.missing(batch) == ""
 
 
 def test_of_a_stopped_account_no_text_is_said_to_be_on_its_way():
