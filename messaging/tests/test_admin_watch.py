@@ -381,8 +381,6 @@ def test_an_alert_stands_on_the_first_page_until_somebody_has_seen_it(client):
 
 def test_a_refusal_names_the_retry_as_people_do(client):
     batch = make_batch(fiction(1))
-    said = client.post(url("batch_do", batch.pk, "retry_failed"), {"classes": []}).text
-    assert "Choose at least one reason" in said
     Batch.objects.update(
         state=BatchState.FINISHED, finished_at=clock.now(), moved_at=clock.now(), moved_by=make_user("ada")
     )
@@ -392,6 +390,8 @@ def test_a_refusal_names_the_retry_as_people_do(client):
     assert "Nothing more can be done with it." in refused
     batch.messages.update(state=MessageState.REJECTED)
     assert "Possible now: retry what failed." in client.post(url("batch_do", batch.pk, "pause"), follow=True).text
+    said = client.post(url("batch_do", batch.pk, "retry_failed"), {"classes": []}).text
+    assert "Choose at least one reason" in said
 
 
 def test_the_keyboard_can_skip_the_sidebar(client):
