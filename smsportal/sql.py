@@ -63,6 +63,17 @@ def _prepared() -> type[Any]:
     return Prepared
 
 
+def forget_plans() -> None:
+    """Have statements that repeat planned anew, for the tables as they are by now.
+
+    PostgreSQL keeps a plan for a connection, also of the check of a foreign key, whatever becomes of the table: made while
+    that has a few rows, it reads all of it for each row that is inserted, in their thousands.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("DISCARD PLANS")
+
+
 def among(column: str, ids: Sequence[int]) -> str:
     """SQL that is true where `column` is one of `ids`; give the list itself for its mark."""
     if connection.vendor == "postgresql":

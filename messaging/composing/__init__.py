@@ -37,7 +37,7 @@ from smsportal.accounts.models import ProviderAccount
 from smsportal.claims import Claim, claim, free, let_go
 from smsportal.problems import Problem
 from smsportal.providers.base import Abilities, Delivery
-from smsportal.sql import insert_each, new_uuids
+from smsportal.sql import forget_plans, insert_each, new_uuids
 from smsportal.text import clean
 
 __all__ = [
@@ -148,6 +148,7 @@ def _expand(held: Claim) -> None:
     digest = begin_snapshot(batch)
     digest.update(snapshot_of(_written(batch)))
     for page in audience.pages(after=batch.expanded_to):
+        forget_plans()
         try:
             with transaction.atomic():
                 still = audience.held(page)

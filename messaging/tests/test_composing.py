@@ -4,6 +4,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 
 from contacts.models import SchemaField
 from messaging import composing, controls
@@ -12,7 +13,7 @@ from messaging.models import Batch, Chunk, Message
 from messaging.statuses import BatchState
 from messaging.tests.composed import PAGE_BEGINS, at_statement, balanced, begin, compose, draft, states, students
 from smsportal import clock
-from smsportal.tests.world import fiction, make_contact, make_list, make_number
+from smsportal.tests.world import fiction, make_account, make_contact, make_list, make_number
 
 pytestmark = pytest.mark.django_db
 
@@ -233,5 +234,35 @@ def test_a_name_that_looks_like_a_template_stays_text():
 def test_the_number_of_queries_grows_with_the_pages_only(django_assert_max_num_queries):
     begin(draft(students(120)))
     held = composing.next_batch()
-    with django_assert_max_num_queries(19):
+    with django_assert_max_num_queries(20):
         composing.expand(held)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL keeps plans")
+@pytest.mark.parametrize("remembers", [False, True])
+def test_a_batch_is_not_checked_by_the_plan_of_a_small_table(settings, monkeypatch, remembers):
+    """With the mistake planted each of 900 texts reads all chunks there are, to see that its own is among them."""
+    settings.MAX_TEXTS_PER_DAY, settings.QUIET_HOURS, settings.APPROVAL_ABOVE = 0, "", 1000
+    if remembers:
+        monkeypatch.setattr(composing, "forget_plans", lambda: None)
+    with connection.cursor() as cursor:
+        compose(begin(draft(students(4))))
+        cursor.execute("ANALYZE messaging_chunk")
+        for place in range(6):  # a plan is kept from the sixth time on
+            compose(begin(draft(students(2, f"List {place}"))))
+        account = make_account()
+        type(account).objects.update(max_per_call=1)
+        many = draft(students(900, "Many", 20), account=type(account).objects.get())
+        cursor.execute(
+            "SELECT pg_stat_force_next_flush(), seq_tup_read FROM pg_stat_user_tables WHERE relname = %s", [CHUNK]
+        )
+        before = cursor.fetchone()[1]
+        assert compose(begin(many)).chunks.count() == 900
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = %s", [CHUNK])
+        read = cursor.fetchone()[0] - before
+    assert (read > 100_000) is remembers, read
+
+
+CHUNK = Chunk._meta.db_table
